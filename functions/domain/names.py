@@ -1,0 +1,79 @@
+"""The names of everything RWM deploys, in one place.
+
+They are chosen here instead of by CloudFormation so that a policy can name a role of another stack, an
+operator can find a table without a look-up, and a name in a log says what it is.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one deployment, all of which start with its `prefix`."""
+
+    prefix: str = "rwm"
+
+    @property
+    def data_stack(self) -> str:
+        """Stateful: buckets, tables, identities. Protected against termination."""
+        return f"{self.prefix}-data"
+
+    @property
+    def flows_stack(self) -> str:
+        """Stateless: queues, functions, workflows, schedules. Can be deleted and deployed again."""
+        return f"{self.prefix}-flows"
+
+    @property
+    def ledger(self) -> str:
+        return f"{self.prefix}-ledger"
+
+    @property
+    def operations(self) -> str:
+        return f"{self.prefix}-operations"
+
+    def records_bucket(self, account: str, region: str) -> str:
+        """Bucket names are global, so this one carries the account and the region."""
+        return f"{self.prefix}-records-{account}-{region}"
+
+    def queue(self, repository: str) -> str:
+        return f"{self.prefix}-{repository}"
+
+    @property
+    def dead_letters(self) -> str:
+        # No repository can take this name: names are validated against RESERVED.
+        return f"{self.prefix}-dead-letters"
+
+    def role(self, step: str) -> str:
+        """The role of a step or a person, e.g. `record`, `copy-batch`, `operator`."""
+        return f"{self.prefix}-{step}"
+
+    def function(self, step: str) -> str:
+        return f"{self.prefix}-{step}"
+
+    @property
+    def restore_workflow(self) -> str:
+        return f"{self.prefix}-restore"
+
+    @property
+    def schedule_group(self) -> str:
+        return self.prefix
+
+    def host(self, repository: str) -> str:
+        """The IAM user and the managed policy of a backup host."""
+        return f"{self.prefix}-{repository}-host"
+
+    def maintenance(self, repository: str) -> str:
+        """The IAM user and the managed policy of whoever runs `restic forget --prune`."""
+        return f"{self.prefix}-{repository}-maintenance"
+
+    def repository_parameter(self, repository: str) -> str:
+        """The SSM parameter that tells the `rwm` command what is deployed."""
+        return f"{self.repository_parameters}/{repository}"
+
+    @property
+    def repository_parameters(self) -> str:
+        return f"/{self.prefix}/repositories"
+
+
+RESERVED = frozenset({"dead-letters", "records", "ledger", "operations", "data", "flows"})
+"""Repository names that would collide with one of the names above."""

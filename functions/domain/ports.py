@@ -1,0 +1,257 @@
+"""What a step may touch: one port per permission, each naming the IAM actions it needs.
+
+`storage` implements them over boto3, `tests/fakes` in memory. An implementation is bound to one
+repository's bucket and prefix, to one target, or to one table; keys are relative to the prefix.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from functions.domain.state import Head, StateHeader
+from functions.domain.values import (
+    AttemptId,
+    Digest,
+    Finding,
+    Listing,
+    ObjectKey,
+    ObjectVersion,
+    RepositoryName,
+    VersionId,
+    Versioning,
+)
+
+# --- a protected repository's bucket ---------------------------------------------------------------
+
+
+class BucketConfiguration(Protocol):
+    """Needs s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration."""
+
+    def now(self) -> datetime:
+        """S3's clock: the `Date` of a fresh answer, whole seconds, UTC."""
+        ...
+
+    def versioning(self) -> Versioning: ...
+
+    def object_lock(self) -> bool:
+        """Whether Object Lock is enabled, so that nobody can suspend versioning."""
+        ...
+
+
+class VersionLister(Protocol):
+    """Needs s3:ListBucketVersions."""
+
+    def versions(self) -> Listing:
+        """Every version and delete marker under the prefix, in S3's order: keys ascend, newest entry first."""
+        ...
+
+
+class PinnedReader(Protocol):
+    """Needs s3:GetObjectVersion."""
+
+    def read(self, key: ObjectKey, version_id: VersionId) -> Iterator[bytes]:
+        """The bytes of exactly this version, in pieces. Raises VersionGone."""
+        ...
+
+
+class VersionGone(Exception):
+    """A pinned version no longer exists (or is a delete marker)."""
+
+
+# --- the target of a restore -----------------------------------------------------------------------
+
+
+class TargetLister(Protocol):
+    """Needs s3:ListBucket on the target."""
+
+    def objects(self, first: ObjectKey | None = None, last: ObjectKey | None = None) -> Iterator[tuple[ObjectKey, int]]:
+        """Each current object under the target's prefix as (key, size in bytes), in key order; with bounds, only
+        those from `first` to `last`, both included.
+
+        Raises TargetMissing, TargetDenied.
+        """
+        ...
+
+
+class TargetReader(Protocol):
+    """Needs s3:GetObject on the target."""
+
+    def stored_sha256(self, key: ObjectKey) -> Digest | None:
+        """The full-object SHA-256 that S3 computed when it stored `key`; None where it has none. No download.
+
+        Raises TargetMissing, TargetDenied, TargetGone.
+        """
+        ...
+
+    def read(self, key: ObjectKey) -> Iterator[bytes]:
+        """The bytes of the current object, in pieces. Raises TargetMissing, TargetDenied, TargetGone."""
+        ...
+
+
+class VersionCopier(Protocol):
+    """Needs s3:GetObjectVersion on the source and s3:PutObject on the target."""
+
+    def copy(self, version: ObjectVersion) -> Digest | None:
+        """Copy exactly this version to its key in the target, on the server side.
+
+        Returns the SHA-256 that S3 computed of the bytes it wrote; None where it computes none.
+        Raises VersionGone, TargetMissing, TargetDenied.
+        """
+        ...
+
+
+class TargetMissing(Exception):
+    """The target bucket does not exist."""
+
+
+class TargetDenied(Exception):
+    """S3 refused an action on the target; the message names the action."""
+
+
+class TargetGone(Exception):
+    """An object that was listed in the target is no longer there."""
+
+
+# --- the records bucket ----------------------------------------------------------------------------
+
+
+class HeadAnchor(Protocol):
+    """Needs s3:PutObject on `heads/*` of the records bucket."""
+
+    def anchor(self, head: Head) -> None:
+        """Write the head's bytes once; anchoring the same head again changes nothing."""
+        ...
+
+
+class RecordWriter(Protocol):
+    """Needs s3:PutObject on the caller's part of the records bucket."""
+
+    def put(self, name: str, content: bytes) -> VersionId:
+        """Write a file and return the version that now holds exactly `content`."""
+        ...
+
+
+class RecordReader(Protocol):
+    """Needs s3:GetObject and s3:GetObjectVersion on the caller's part of the records bucket."""
+
+    def get(self, name: str, version_id: VersionId | None = None) -> bytes:
+        """The bytes of a file, of exactly `version_id` when one is given. Raises VersionGone."""
+        ...
+
+
+# --- the ledger ------------------------------------------------------------------------------------
+
+
+class LedgerReader(Protocol):
+    """Needs dynamodb:GetItem and dynamodb:Query on the ledger. Every read is strongly consistent."""
+
+    def head(self, repository: RepositoryName) -> Head | None: ...
+
+    def header(self, repository: RepositoryName, generation: int) -> StateHeader | None: ...
+
+    def headers(self, repository: RepositoryName) -> Iterator[StateHeader]:
+        """Newest first. Each is checked against the id it is stored under; raises UnreadableDocument."""
+        ...
+
+    def chunk(self, attempt: AttemptId, number: int) -> bytes | None: ...
+
+
+class RecordingLedger(LedgerReader, Protocol):
+    """Needs dynamodb:PutItem and dynamodb:UpdateItem on the ledger as well (and ConditionCheckItem)."""
+
+    def begin(self, repository: RepositoryName, attempt: AttemptId, now: datetime, until: datetime) -> None:
+        """Take the repository's recording lease until `until` and open `attempt`.
+
+        A lease that ended at or before `now` is taken over, and the attempt it belonged to is closed in the
+        same transaction. Raises RecordingInFlight while another attempt holds it.
+        """
+        ...
+
+    def reserve(self, repository: RepositoryName, attempt: AttemptId, chunks: int) -> None:
+        """Say how many chunks the attempt will write, before the first, so that they can be collected.
+
+        Raises AttemptClosed.
+        """
+        ...
+
+    def put_chunk(self, attempt: AttemptId, number: int, content: bytes) -> None: ...
+
+    def commit(self, header: StateHeader, attempt: AttemptId, parent: Head | None) -> None:
+        """In one transaction: write the header (it must not exist), mark `attempt` committed (it must be open),
+        release the lease (it must be the attempt's), and advance the head from `parent` to `header`.
+
+        Raises HeadMoved when the head is no longer `parent`, AttemptClosed when the attempt was closed.
+        """
+        ...
+
+    def abandon(self, repository: RepositoryName, attempt: AttemptId, now: datetime) -> None:
+        """Close an open attempt and release its lease. Changes nothing when the attempt is not open."""
+        ...
+
+
+class ChunkCollector(Protocol):
+    """Needs dynamodb:DeleteItem on the ledger for `chunk#*`, Query, and UpdateItem. Only collect_chunks has one."""
+
+    def closed_attempts(self, repository: RepositoryName) -> Iterator[tuple[AttemptId, int]]:
+        """Attempts that were closed without a commit and still have chunks, as (attempt, reserved chunks)."""
+        ...
+
+    def collect(self, repository: RepositoryName, attempt: AttemptId, chunks: int) -> None:
+        """Delete chunks 0 to `chunks` - 1 of a closed attempt, then mark it collected.
+
+        Each delete is conditional on the attempt still being closed. Raises AttemptNotClosed.
+        """
+        ...
+
+
+class RecordingInFlight(Exception):
+    """Another attempt holds the repository's recording lease."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"another recording is in flight until {until:%Y-%m-%dT%H:%M:%SZ} at the latest")
+        self.until = until
+
+
+class HeadMoved(Exception):
+    """Another recorder advanced the head since it was read; nothing was written."""
+
+
+class AttemptClosed(Exception):
+    """The attempt lost its lease and was closed; nothing was written."""
+
+
+class AttemptNotClosed(Exception):
+    """The attempt is open or committed: its chunks must stay; nothing was deleted."""
+
+
+# --- operations ------------------------------------------------------------------------------------
+
+
+class FindingLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table."""
+
+    def append(self, finding: Finding, generation: int) -> bool:
+        """Write down a finding made when the chain ended at `generation` (0: no state yet).
+
+        Returns False, and changes nothing, when the same finding is already there for that generation.
+        """
+        ...
+
+
+class ReportLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table."""
+
+    def append(self, repository: RepositoryName, execution: str, report: bytes) -> None:
+        """Write down a restore's report once; a second one of the same execution changes nothing."""
+        ...
+
+
+# --- the queue of a repository ---------------------------------------------------------------------
+
+
+class MessageDelay(Protocol):
+    """Needs sqs:ChangeMessageVisibility on the repositories' queues."""
+
+    def delay(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
+        """Let a message that is given back become visible again after `seconds` (0 to 43,200)."""
+        ...

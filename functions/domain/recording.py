@@ -1,0 +1,60 @@
+"""When an event is answered by what is already recorded, when it must wait, and when to record.
+
+Security rules:
+- A message is a hint. It decides nothing but that the repository of its queue is looked at, and not more
+  often than `min_interval`: a flood of events costs a host's owner nothing and expires nothing.
+- An event is answered only by a cut that lies after it, never by a recording that merely ended after it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from functions.domain.cut import SETTLE
+from functions.domain.state import Head
+
+IN_FLIGHT_PATIENCE = timedelta(seconds=30)
+"""How soon to look again while another recording is in flight, doubled with every delivery of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The newest state already shows all that the event speaks of."""
+
+    by: Head
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nothing may be recorded before `until`."""
+
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Record now."""
+
+
+def decide(
+    *,
+    sent: datetime,
+    head: Head | None,
+    now: datetime,
+    min_interval: timedelta,
+    wants_quiet: bool,
+) -> Answered | NotYet | Due:
+    """What to do about an event that was sent at `sent`, all times on AWS's clocks.
+
+    `wants_quiet`: a state that was recorded while restic was at work does not answer the event.
+    """
+    if head is not None and head.cut_time >= sent + SETTLE and not (head.busy and wants_quiet):
+        return Answered(by=head)
+    if head is not None and now < (earliest := head.recorded_at + min_interval):
+        return NotYet(until=earliest, why=f"the last recording was less than {min_interval} ago")
+    return Due()
+
+
+def look_again(now: datetime, lease_until: datetime, deliveries: int) -> datetime:
+    """When to look again while another recording holds the lease until `lease_until`."""
+    return min(lease_until, now + IN_FLIGHT_PATIENCE * (1 << min(deliveries - 1, 10)))

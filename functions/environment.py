@@ -1,0 +1,20 @@
+"""What every function is told by its environment."""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Environment(BaseModel):
+    """Table and bucket names, set by infra. A missing one stops the function at its first call, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ledger: str = Field(alias="RWM_LEDGER", min_length=1)
+    operations: str = Field(alias="RWM_OPERATIONS", min_length=1)
+    records: str = Field(alias="RWM_RECORDS", min_length=1)
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
+        return cls.model_validate({name: variables[name] for name in variables if name.startswith("RWM_")})

@@ -1,0 +1,172 @@
+"""A protected repository's bucket: its configuration and clock, its versions, and the bytes of one version."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+
+from functions.domain.ports import VersionGone
+from functions.domain.values import (
+    DeleteMarker,
+    ListedVersion,
+    Listing,
+    ObjectKey,
+    ObjectVersion,
+    VersionId,
+    Versioning,
+    whole_second,
+)
+from functions.storage.aws import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PIECE = 1 << 20
+"""Bytes read at a time."""
+
+
+class MalformedListing(Exception):
+    """S3 answered a listing that cannot be read completely; nothing was recorded."""
+
+
+class S3BucketConfiguration:
+    """BucketConfiguration over boto3."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def now(self) -> datetime:
+        answer = self._client.get_bucket_versioning(Bucket=self._bucket)
+        return whole_second(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+
+    def versioning(self) -> Versioning:
+        answer = self._client.get_bucket_versioning(Bucket=self._bucket)
+        return Versioning(answer.get("Status", Versioning.OFF))
+
+    def object_lock(self) -> bool:
+        try:
+            answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
+        except ClientError as error:
+            if error_code(error) == "ObjectLockConfigurationNotFoundError":
+                return False
+            raise
+        return answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
+
+
+class S3VersionLister:
+    """VersionLister over boto3.
+
+    boto3 sorts a page into a list of versions and a list of markers, which loses the order between a
+    PUT and a DELETE of the same second: the one thing that says which came last. So the page is read as
+    S3 sent it, before botocore parses it, and botocore gets an empty one.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, key_prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key_prefix = key_prefix
+        # Registered once however many listers share the client.
+        client.meta.events.register("before-parse.s3.ListObjectVersions", _keep_page, unique_id="rwm-keep-page")
+
+    def versions(self) -> Listing:
+        markers: dict[str, str] = {}
+        while True:
+            # EncodingType=url: without it, a key with a control character makes the page unreadable XML.
+            answer = self._client.list_object_versions(
+                Bucket=self._bucket,
+                Prefix=self._key_prefix,
+                EncodingType="url",
+                **markers,  # type: ignore[arg-type]
+            )
+            page = self._read(answer["RwmPage"])  # type: ignore[typeddict-item]
+            yield from self._entries(page)
+            if page.findtext("IsTruncated") != "true":
+                return
+            following = _markers(page)
+            if following == markers:
+                raise MalformedListing(f"a listing of {self._bucket} does not advance; nothing was recorded")
+            markers = following
+
+    def _read(self, body: bytes) -> ET.Element:
+        try:
+            page = ET.fromstring(body)  # noqa: S314 - S3's own answer over TLS, and expat bounds entity expansion
+        except ET.ParseError as error:
+            raise MalformedListing(f"a listing of {self._bucket} is no XML: {error}; nothing was recorded") from error
+        for element in page.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        if page.tag != "ListVersionsResult" or page.findtext("IsTruncated") not in ("true", "false"):
+            raise MalformedListing(f"S3 answered a listing of {self._bucket} with <{page.tag}>; nothing was recorded")
+        return page
+
+    def _entries(self, page: ET.Element) -> Iterator[ListedVersion]:
+        encoded = page.findtext("EncodingType") == "url"
+        for element in page:
+            if element.tag not in ("Version", "DeleteMarker"):
+                continue
+            raw = _text(element, "Key")
+            key = unquote(raw) if encoded else raw
+            if not key.startswith(self._key_prefix):
+                raise MalformedListing(f"a listing of {self._bucket} left its prefix; nothing was recorded")
+            inner = ObjectKey(key[len(self._key_prefix) :])
+            version_id = VersionId(_text(element, "VersionId"))
+            last_modified = whole_second(datetime.fromisoformat(_text(element, "LastModified")))
+            if element.tag == "DeleteMarker":
+                yield DeleteMarker(inner, version_id, last_modified)
+            else:
+                yield ObjectVersion(
+                    key=inner,
+                    version_id=version_id,
+                    size=int(_text(element, "Size")),
+                    last_modified=last_modified,
+                    etag=(element.findtext("ETag") or "").strip('"'),
+                    storage_class=element.findtext("StorageClass") or "STANDARD",
+                )
+
+
+def _keep_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    # An error, which S3 may send with status 200 too, stays botocore's to parse and to retry.
+    if response_dict["status_code"] == 200 and b"<Error" not in response_dict["body"][:200]:
+        customized_response_dict["RwmPage"] = response_dict["body"]
+        response_dict["body"] = b"<ListVersionsResult/>"
+
+
+def _markers(page: ET.Element) -> dict[str, str]:
+    key = page.findtext("NextKeyMarker")
+    if not key:
+        raise MalformedListing("a truncated listing names no next key; nothing was recorded")
+    encoded = page.findtext("EncodingType") == "url"
+    markers = {"KeyMarker": unquote(key) if encoded else key}
+    if version_id := page.findtext("NextVersionIdMarker"):
+        markers["VersionIdMarker"] = version_id
+    return markers
+
+
+def _text(element: ET.Element, name: str) -> str:
+    text = element.findtext(name)
+    if not text:
+        raise MalformedListing(f"a listed <{element.tag}> has no <{name}>; nothing was recorded")
+    return text
+
+
+class S3PinnedReader:
+    """PinnedReader over boto3."""
+
+    def __init__(self, client: "S3Client", bucket: str, key_prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key_prefix = key_prefix
+
+    def read(self, key: ObjectKey, version_id: VersionId) -> Iterator[bytes]:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key_prefix + key, VersionId=version_id)
+        except ClientError as error:
+            # MethodNotAllowed: the version is a delete marker.
+            if error_code(error) in ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405"):
+                raise VersionGone(f"{key} version {version_id} no longer exists") from error
+            raise
+        return answer["Body"].iter_chunks(PIECE)
