@@ -1,0 +1,150 @@
+"""repositories.toml: two lines suffice, and a wrong value is named with its file, repository, field and remedy."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from functions.configuration import BadConfiguration, read_bundled, read_toml
+from functions.domain.repositories import MOST_IN_A_BUCKET, MOST_REPOSITORIES, Configuration
+
+SHIPPED = Path(__file__).parents[1] / "repositories.toml"
+
+
+def read(tmp_path: Path, text: str) -> Configuration:
+    path = tmp_path / "repositories.toml"
+    path.write_text(text)
+    return read_toml(path)
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    with pytest.raises(BadConfiguration) as error:
+        read(tmp_path, text)
+    message = str(error.value)
+    assert message.startswith(str(tmp_path / "repositories.toml"))
+    assert "nothing was synthesized" in message
+    return message
+
+
+def test_two_lines_suffice(tmp_path: Path) -> None:
+    (alpha,) = read(tmp_path, '[repositories.alpha]\nbucket = "backups-of-alpha"').repositories
+    assert (alpha.name, alpha.prefix, alpha.hosts, alpha.host_may_hide) == ("alpha", "", ("create",), False)
+    assert alpha.grace_days == timedelta(days=30)
+
+
+def test_the_shipped_example_has_two_repositories_and_survives_being_bundled(tmp_path: Path) -> None:
+    shipped = read_toml(SHIPPED)
+    assert [each.name for each in shipped.repositories] == ["alpha", "beta"]
+    bundled = tmp_path / "repositories.json"
+    bundled.write_text(shipped.model_dump_json())
+    assert read_bundled(bundled) == shipped
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "allowed"),
+    [
+        ('bucket = "No_Bucket"', "bucket", "3 to 63 of a-z"),
+        ('prefix = "/slash"', "prefix", "single / between"),
+        ('prefix = "a*"', "prefix", "letters, digits"),
+        (f'prefix = "{"a" * 65}"', "prefix", "at most 64"),
+        ('hosts = ["web1"]', "hosts.0", 'the ARN of an IAM user or role: "arn:aws:iam::123456789012:role/backup"'),
+        ("hosts = []", "hosts", "at least 1 item"),
+        ('grace_days = "30"', "grace_days", "a number and one of s, m, h, d"),
+        ("grace_days = 30", "grace_days", "a number and one of s, m, h, d"),
+        ('grace_days = "12h"\nlock_days = 1', "", "below 1d it needs unsafe_short_times = true"),
+        ('max_state_age = "0s"', "max_state_age", "longer than nothing"),
+        ('retention.keep_within = "10d"', "", "must be at least grace_days, which is 30d"),
+        ("lock_days = 31", "", "must not exceed grace_days, which is 30d"),
+        ("lock_days = 0", "lock_days", "greater than or equal to 1"),
+        ('record_schedule = "daily"', "record_schedule", "rate(1 day)"),
+        ('approval = "maybe"', "approval", "'hold', 'always' or 'never'"),
+        ('check_level = "deep"', "check_level", "'complete'"),
+        ('storage_classes = ["COLD"]', "storage_classes.0", "'STANDARD'"),
+        ('kms_key = "alias/x"', "kms_key", "arn:aws:kms:eu-central-1:123456789012:key/"),
+        ('restic_password_secret = "x"', "restic_password_secret", "arn:aws:secretsmanager:"),
+        ("thresholds.data_lost = 2.0", "thresholds.data_lost", "less than or equal to 1"),
+        ("retention.days = -1", "retention.days", "greater than or equal to 0"),
+        ('bukket = "x"', "bukket", "there is no such field"),
+        (
+            'hosts = ["arn:aws:iam::123456789012:role/r"]\nmaintenance = "arn:aws:iam::123456789012:role/r"',
+            "",
+            "the key that may hide must stay off the host",
+        ),
+    ],
+)
+def test_a_wrong_value_names_the_repository_the_field_and_what_is_allowed(
+    tmp_path: Path, line: str, field: str, allowed: str
+) -> None:
+    bucket = "" if line.startswith("bucket") else 'bucket = "backups"\n'
+    message = refused(tmp_path, f"[repositories.alpha]\n{bucket}{line}\n")
+    assert f": repository alpha: {field}" in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize("name", ["Alpha", "-alpha", "a" * 33, "dead-letters"])
+def test_a_wrong_name_is_named(tmp_path: Path, name: str) -> None:
+    assert f"repository {name}: name: 1 to 32 of a-z" in refused(tmp_path, f'[repositories.{name}]\nbucket = "backups"')
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[repositories", "not TOML"),
+        ("", "repositories: Field required"),
+        ("[repositories]", "repositories: Tuple should have at least 1 item"),
+        ('repositories = "alpha"', "repositories: "),
+        ("repositories = [1]", "repository number 1"),
+        ("[repositories.alpha]", "repository alpha: bucket: Field required"),
+        ('operators = ["me"]\n[repositories.alpha]\nbucket = "backups"', "operators.0: the ARN of an IAM user or role"),
+        ('restore_targets = ["*"]\n[repositories.alpha]\nbucket = "backups"', "restore_targets.0: "),
+        ('log_days = 2\n[repositories.alpha]\nbucket = "backups"', "log_days: "),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, why: str) -> None:
+    assert why in refused(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="there is no such file; nothing was synthesized"):
+        read_toml(tmp_path / "absent.toml")
+
+
+def test_more_repositories_than_a_deployment_holds_are_refused(tmp_path: Path) -> None:
+    text = "\n".join(f'[repositories.r{n}]\nbucket = "backups-{n}"' for n in range(MOST_REPOSITORIES + 1))
+    assert f"at most {MOST_REPOSITORIES} items" in refused(tmp_path, text)
+
+
+def test_more_repositories_than_a_bucket_policy_holds_are_refused(tmp_path: Path) -> None:
+    text = "\n".join(f'[repositories.r{n}]\nbucket = "backups"\nprefix = "p{n}"' for n in range(MOST_IN_A_BUCKET + 1))
+    assert f"more than {MOST_IN_A_BUCKET} repositories" in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(("one", "other"), [("", "a"), ("a", "a/b"), ("a", "a")])
+def test_repositories_that_overlap_in_a_bucket_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    text = (
+        f'[repositories.one]\nbucket = "backups"\nprefix = "{one}"\n'
+        f'[repositories.other]\nbucket = "backups"\nprefix = "{other}"\n'
+    )
+    assert "overlap in bucket backups" in refused(tmp_path, text)
+
+
+def test_prefixes_that_merely_begin_alike_do_not_overlap(tmp_path: Path) -> None:
+    text = '[repositories.a]\nbucket = "backups"\nprefix = "web"\n[repositories.b]\nbucket = "backups"\nprefix = "web2"'
+    assert len(read(tmp_path, text).repositories) == 2
+
+
+def test_repositories_that_share_a_bucket_agree_on_its_properties(tmp_path: Path) -> None:
+    text = (
+        '[repositories.a]\nbucket = "backups"\nprefix = "a"\nlock_days = 3\n'
+        '[repositories.b]\nbucket = "backups"\nprefix = "b"\n'
+    )
+    assert "must agree on lock_days" in refused(tmp_path, text)
+
+
+def test_short_times_are_accepted_where_the_repository_says_so(tmp_path: Path) -> None:
+    text = (
+        '[repositories.alpha]\nbucket = "backups"\nunsafe_short_times = true\nlock_days = 1\n'
+        'grace_days = "20s"\nretention.keep_within = "20s"'
+    )
+    (alpha,) = read(tmp_path, text).repositories
+    assert alpha.grace_days == timedelta(seconds=20)

@@ -1,0 +1,102 @@
+"""Imports point inward: the domain does no I/O, flows never import each other, boto3 lives in storage and in wiring."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = ROOT / "functions"
+FLOWS = ("record", "restore")
+PURE_THIRD_PARTY = {"pydantic", "zstandard"}
+IMPURE_STANDARD = {
+    "os",
+    "io",
+    "socket",
+    "subprocess",
+    "pathlib",
+    "time",
+    "shutil",
+    "urllib",
+    "http",
+    "random",
+    "secrets",
+    "uuid",
+}
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if ".venv" not in path.parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that `path` imports, fully named."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where things come from"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", modules(FUNCTIONS / "domain"), ids=named)
+def test_the_domain_imports_nothing_that_does_io(path: Path) -> None:
+    for module in imports(path):
+        top = module.split(".")[0]
+        if top == "functions":
+            assert module.startswith("functions.domain"), f"{module} is outside the domain"
+        else:
+            assert top in PURE_THIRD_PARTY or top in sys.stdlib_module_names, module
+            assert top not in IMPURE_STANDARD, module
+
+
+@pytest.mark.parametrize("path", modules(FUNCTIONS / "domain"), ids=named)
+def test_the_domain_never_asks_what_time_it_is(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr not in ("now", "utcnow", "today"), f"line {node.lineno}: time comes in as an argument"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_flow_never_imports_another(flow: str) -> None:
+    others = {f"functions.{other}" for other in FLOWS if other != flow}
+    for path in modules(FUNCTIONS / flow):
+        for module in imports(path):
+            assert not any(module == other or module.startswith(f"{other}.") for other in others), f"{path}: {module}"
+
+
+def test_every_folder_of_functions_is_the_domain_storage_or_a_flow_that_is_checked_here() -> None:
+    folders = {path.name for path in FUNCTIONS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == {"domain", "storage", *FLOWS}
+
+
+@pytest.mark.parametrize("path", modules(FUNCTIONS / "storage"), ids=named)
+def test_storage_knows_the_domain_and_no_flow(path: Path) -> None:
+    for module in imports(path):
+        if module.startswith("functions."):
+            assert module.startswith(("functions.domain", "functions.storage")), module
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_only_a_steps_wiring_touches_storage(flow: str) -> None:
+    """A step may import storage to wire it, and then only below its decisions: in functions whose names begin with _."""
+    for path in modules(FUNCTIONS / flow):
+        tree = ast.parse(path.read_text())
+        wired = {
+            alias.asname or alias.name
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("functions.storage")
+            for alias in node.names
+        } | {"boto3"}
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+                assert not (used & wired), f"{path.name}: {node.name} uses {used & wired}"
