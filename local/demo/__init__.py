@@ -1,0 +1,1 @@
+"""`make demo`: a real restic repository survives the theft of its host's keys, with every part real."""

@@ -1,0 +1,230 @@
+"""The ledger and the operations table in memory: strict about every condition, with the fakes' fault hook.
+
+An item is what DynamoDB would hold (bytes, numbers, statuses), so a header or a head that does not survive
+its own encoding fails here too. A transaction happens whole or not at all.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from functions.domain.documents import UnreadableDocument
+from functions.domain.ports import AttemptClosed, AttemptNotClosed, HeadMoved, RecordingInFlight
+from functions.domain.state import Head, StateHeader
+from functions.domain.values import AttemptId, Finding, RepositoryName, StateId, whole_second
+from tests.fakes.faults import Call, Hook, Moment, nothing
+
+ITEM_BYTES = 400 * 1024
+"""DynamoDB's limit on an item, names included."""
+
+
+class Status(StrEnum):
+    """What became of an attempt."""
+
+    OPEN = "open"
+    COMMITTED = "committed"
+    CLOSED = "closed"
+    COLLECTED = "collected"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at recording a state."""
+
+    status: Status = Status.OPEN
+    chunks: int = 0
+    """How many it said it would write."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """Who may record a repository, until when."""
+
+    attempt: AttemptId
+    until: datetime
+
+
+class _Table:
+    """A hook around each call, and a lock, as DynamoDB serializes what touches the same items."""
+
+    def __init__(self) -> None:
+        self.hook: Hook = nothing
+        self._lock = threading.RLock()
+        self._calls = 0
+
+    @contextmanager
+    def _operation(self, name: str, resource: str) -> Iterator[None]:
+        with self._lock:
+            self._calls += 1
+            number = self._calls
+        self.hook(Call(number, Moment.BEFORE, name, resource, ""))
+        with self._lock:
+            yield
+        self.hook(Call(number, Moment.AFTER, name, resource, ""))
+
+
+class FakeLedger(_Table):
+    """LedgerReader, RecordingLedger and ChunkCollector over the same items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: dict[RepositoryName, bytes] = {}
+        self.stored_headers: dict[tuple[RepositoryName, int], tuple[StateId, bytes]] = {}
+        self.leases: dict[RepositoryName, Lease] = {}
+        self.attempts: dict[tuple[RepositoryName, AttemptId], Attempt] = {}
+        self.chunks: dict[tuple[AttemptId, int], bytes] = {}
+
+    # --- LedgerReader ----------------------------------------------------------------------------------
+
+    def head(self, repository: RepositoryName) -> Head | None:
+        with self._operation("GetHead", repository):
+            return self._head(repository)
+
+    def header(self, repository: RepositoryName, generation: int) -> StateHeader | None:
+        with self._operation("GetHeader", f"{repository}/{generation}"):
+            return self._header(repository, generation)
+
+    def headers(self, repository: RepositoryName) -> Iterator[StateHeader]:
+        with self._operation("QueryHeaders", repository):
+            generations = sorted(
+                (generation for name, generation in self.stored_headers if name == repository), reverse=True
+            )
+        for generation in generations:
+            if (header := self._header(repository, generation)) is not None:
+                yield header
+
+    def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
+        with self._operation("GetChunk", f"{attempt}/{number}"):
+            return self.chunks.get((attempt, number))
+
+    # --- RecordingLedger -------------------------------------------------------------------------------
+
+    def begin(self, repository: RepositoryName, attempt: AttemptId, now: datetime, until: datetime) -> None:
+        with self._operation("Begin", f"{repository}/{attempt}"):
+            lease = self.leases.get(repository)
+            if (repository, attempt) in self.attempts or (lease and lease.until > whole_second(now)):
+                raise RecordingInFlight(lease.until if lease else until)
+            if lease is not None:
+                lost = self.attempts[repository, lease.attempt]
+                if lost.status is Status.OPEN:
+                    lost.status = Status.CLOSED
+            self.attempts[repository, attempt] = Attempt()
+            self.leases[repository] = Lease(attempt, whole_second(until))
+
+    def reserve(self, repository: RepositoryName, attempt: AttemptId, chunks: int) -> None:
+        with self._operation("Reserve", f"{repository}/{attempt}"):
+            self._open(repository, attempt).chunks = chunks
+
+    def put_chunk(self, attempt: AttemptId, number: int, content: bytes) -> None:
+        with self._operation("PutChunk", f"{attempt}/{number}"):
+            name = f"pkchunk#{attempt}#{number:06d}skchunkcontent"
+            if len(content) + len(name.encode()) > ITEM_BYTES:
+                raise ValueError(f"an item of {len(content)} bytes passes DynamoDB's 400 KB; nothing was written")
+            self.chunks[attempt, number] = bytes(content)
+
+    def commit(self, header: StateHeader, attempt: AttemptId, parent: Head | None) -> None:
+        repository = header.repository
+        with self._operation("Commit", f"{repository}/{header.generation}"):
+            ours = self._open(repository, attempt)
+            lease = self.leases.get(repository)
+            if lease is None or lease.attempt != attempt:
+                raise AttemptClosed(f"attempt {attempt} lost its lease; nothing was recorded")
+            at = (repository, header.generation)
+            if _place(self._head(repository)) != _place(parent) or at in self.stored_headers:
+                raise HeadMoved(f"another recorder advanced {repository}; nothing was recorded")
+            self.stored_headers[at] = (header.id, header.canonical())
+            self.heads[repository] = Head.of(header).canonical()
+            ours.status = Status.COMMITTED
+            lease.until = whole_second(header.recorded_at)
+
+    def abandon(self, repository: RepositoryName, attempt: AttemptId, now: datetime) -> None:
+        with self._operation("Abandon", f"{repository}/{attempt}"):
+            ours, lease = self.attempts.get((repository, attempt)), self.leases.get(repository)
+            if ours is None or ours.status is not Status.OPEN or lease is None or lease.attempt != attempt:
+                return
+            ours.status = Status.CLOSED
+            lease.until = whole_second(now)
+
+    # --- ChunkCollector --------------------------------------------------------------------------------
+
+    def closed_attempts(self, repository: RepositoryName) -> Iterator[tuple[AttemptId, int]]:
+        with self._operation("QueryAttempts", repository):
+            closed = [
+                (attempt, item.chunks)
+                for (name, attempt), item in sorted(self.attempts.items())
+                if name == repository and item.status is Status.CLOSED
+            ]
+        yield from closed
+
+    def collect(self, repository: RepositoryName, attempt: AttemptId, chunks: int) -> None:
+        for number in range(chunks):
+            with self._operation("DeleteChunk", f"{attempt}/{number}"):
+                self._closed(repository, attempt)
+                self.chunks.pop((attempt, number), None)
+        with self._operation("MarkCollected", f"{repository}/{attempt}"):
+            self._closed(repository, attempt).status = Status.COLLECTED
+
+    # --- conditions ------------------------------------------------------------------------------------
+
+    def _head(self, repository: RepositoryName) -> Head | None:
+        stored = self.heads.get(repository)
+        return Head.parse(stored) if stored is not None else None
+
+    def _header(self, repository: RepositoryName, generation: int) -> StateHeader | None:
+        stored = self.stored_headers.get((repository, generation))
+        if stored is None:
+            return None
+        header = StateHeader.parse(stored[1])
+        if header.id != stored[0]:
+            raise UnreadableDocument(f"header {generation} of {repository} has another id; nothing was decided")
+        return header
+
+    def _open(self, repository: RepositoryName, attempt: AttemptId) -> Attempt:
+        item = self.attempts.get((repository, attempt))
+        if item is None or item.status is not Status.OPEN:
+            raise AttemptClosed(f"attempt {attempt} was closed; nothing was recorded")
+        return item
+
+    def _closed(self, repository: RepositoryName, attempt: AttemptId) -> Attempt:
+        item = self.attempts.get((repository, attempt))
+        if item is None or item.status is not Status.CLOSED:
+            raise AttemptNotClosed(f"attempt {attempt} is not closed; its chunks stay")
+        return item
+
+
+def _place(head: Head | None) -> tuple[int, StateId] | None:
+    """What the condition on the head compares."""
+    return (head.generation, head.state) if head else None
+
+
+class FakeFindingLog(_Table):
+    """FindingLog."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.findings: dict[tuple[RepositoryName, str, int], Finding] = {}
+        """By repository, finding id and generation."""
+
+    def append(self, finding: Finding, generation: int) -> bool:
+        with self._operation("AppendFinding", f"{finding.repository}/{finding.id}/{generation}"):
+            place = (finding.repository, finding.id, generation)
+            if place in self.findings:
+                return False
+            self.findings[place] = finding
+            return True
+
+
+class FakeReportLog(_Table):
+    """ReportLog."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports: dict[tuple[RepositoryName, str], bytes] = {}
+        """By repository and execution."""
+
+    def append(self, repository: RepositoryName, execution: str, report: bytes) -> None:
+        with self._operation("AppendReport", f"{repository}/{execution}"):
+            self.reports.setdefault((repository, execution), report)
