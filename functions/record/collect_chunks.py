@@ -34,7 +34,7 @@ def collect_chunks(repositories: Iterable[RepositoryName], collector: ChunkColle
     return collected
 
 
-logger = Logger()
+logger = Logger(service="collect-chunks")
 
 
 @cache

@@ -237,7 +237,7 @@ def _null_finding(repository: Repository, cut: Cut) -> Finding:
 
 # --- the Lambda function: two ways in, a queue's messages and a direct request -----------------------------
 
-logger = Logger()
+logger = Logger(service="record")
 metrics = Metrics(namespace="RWM", service="record")
 
 
@@ -264,8 +264,16 @@ class RecordFunction:
         """Answer a batch of one queue's messages; those that must come back are named, the others are done."""
         newest = max(_sent(message["attributes"]["SentTimestamp"]) for message in event["Records"])
 
-        def answer(message: SQSRecord) -> None:
-            self._answer(message, newest)
+        # Powertools hands the message over by this name.
+        def answer(record: SQSRecord) -> None:
+            try:
+                self._answer(record, newest)
+            except _GiveBack:
+                raise
+            except Exception:
+                # The batch processor makes of it a message that stays in the queue, without a word.
+                logger.exception("recording failed", extra={"message_id": record.message_id})
+                raise
 
         processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
         return process_partial_response(event=event, record_handler=answer, processor=processor, context=context)
@@ -337,7 +345,7 @@ def _comes_back(outcome: Outcome, wish: Wish, repository: Repository) -> datetim
 
 def _tell(repository: Repository, outcome: Outcome) -> None:
     """Log and count; never a key, a path or a body."""
-    extra: dict[str, Any] = {"repository": repository.name, **_report(outcome)}
+    extra: dict[str, Any] = {"repository": repository.name, "answer": _report(outcome)}
     metrics.add_dimension(name="repository", value=repository.name)
     match outcome:
         case Recorded(header=header):
