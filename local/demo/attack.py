@@ -94,8 +94,8 @@ def _must_be_denied(evidence: Evidence, repository: str, action: str, target: st
     if not refused:
         raise DemoFailed(f"{repository}: the host's key was allowed to {action} on {target}")
     for each in refused:
-        error = ClientError({"Error": each, "ResponseMetadata": answer["ResponseMetadata"]}, action)
-        evidence.denied(repository, action, each["Key"], error)
+        one = ClientError({"Error": each, "ResponseMetadata": answer["ResponseMetadata"]}, action)
+        evidence.denied(repository, action, each["Key"], one)
 
 
 Attempt = tuple[str, str, Callable[[], Any]]
@@ -169,21 +169,22 @@ def _on_the_bucket(prey: Prey, versions: dict[str, str]) -> Iterator[Attempt]:
             },
         ),
     )
-    own = {"Bucket": bucket, "Key": f"{prey.prefix}config", "Body": b"x"}
-    yield "s3:PutObject (multipart)", own["Key"], lambda: s3.create_multipart_upload(Bucket=bucket, Key=own["Key"])
-    yield "s3:PutObject (storage class)", own["Key"], lambda: s3.put_object(**own, StorageClass="GLACIER")
+    config = f"{prey.prefix}config"
+    own = {"Bucket": bucket, "Key": config, "Body": b"x"}
+    yield "s3:PutObject (multipart)", config, lambda: s3.create_multipart_upload(Bucket=bucket, Key=config)
+    yield "s3:PutObject (storage class)", config, lambda: s3.put_object(**own, StorageClass="GLACIER")
     yield (
         "s3:PutObject (customer key)",
-        own["Key"],
+        config,
         lambda: s3.put_object(**own, SSECustomerAlgorithm="AES256", SSECustomerKey=os.urandom(32)),
     )
     yield (
         "s3:PutObject (foreign KMS key)",
-        own["Key"],
+        config,
         lambda: s3.put_object(**own, ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/of-the-attacker"),
     )
-    yield "s3:PutObjectTagging", own["Key"], lambda: s3.put_object(**own, Tagging="a=b")
-    yield "s3:PutObjectAcl", own["Key"], lambda: s3.put_object(**own, ACL="public-read")
+    yield "s3:PutObjectTagging", config, lambda: s3.put_object(**own, Tagging="a=b")
+    yield "s3:PutObjectAcl", config, lambda: s3.put_object(**own, ACL="public-read")
 
 
 def _elsewhere(prey: Prey, names: dict[str, str]) -> Iterator[Attempt]:

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,18 @@ class DemoFailed(Exception):
     """Something the demo promises was not so."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Collects raw records under `directory`, which is emptied first."""
+    """The raw records under `directory`."""
 
     directory: Path
-    steps: dict[str, float] = field(default_factory=dict)
-    """Seconds of each step, in order."""
 
-    def __post_init__(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
+    @classmethod
+    def afresh(cls, directory: Path) -> "Evidence":
+        """An empty directory to write records into."""
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        return cls(directory)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -45,8 +46,7 @@ class Evidence:
         try:
             yield
         finally:
-            self.steps[name] = round(time.monotonic() - started, 2)
-            self._append("steps.jsonl", {"step": name, "seconds": self.steps[name]})
+            self._append("steps.jsonl", {"step": name, "seconds": round(time.monotonic() - started, 2)})
 
     def run(
         self,

@@ -1,0 +1,326 @@
+"""`make demo`: back up, record, attack, restore; every part real, on one machine, in about a minute.
+
+The story: two repositories. Alpha's host may hide objects (the worst case), beta's may not (the default).
+Somebody takes both hosts. Everything said on the screen was checked; what is not so ends the demo with an
+error. The figures are in build/demo.json, the records they are derived from in build/raw/demo/.
+"""
+
+import json
+import os
+import random
+import secrets
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from functions.configuration import read_toml
+from functions.domain.repositories import Configuration, Repository
+from local.credentials import PRINCIPALS, issue_profiles
+from local.demo.attack import Damage, Prey, keys_of, try_to_destroy, try_to_hide_everything, wreck
+from local.demo.evidence import DemoFailed, Evidence
+from local.demo.figures import write_figures
+from local.demo.story import Story
+from local.deploy import deploy
+from local.embedded import ACCOUNT, PYTHON, REGION, EmbeddedAws, NotStarted
+from local.synthesis import ROOT, SynthesisFailed, synthesize
+
+DIRECTORY = ROOT / "build" / "demo"
+RAW = ROOT / "build" / "raw" / "demo"
+REPOSITORIES = Path(__file__).with_name("repositories.toml")
+TARGET = "rwm-restore-alpha"
+RECORDED_WITHIN_SECONDS = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What every scene needs."""
+
+    aws: EmbeddedAws
+    configuration: Configuration
+    evidence: Evidence
+    story: Story
+    password: str
+
+    def repository(self, name: str) -> Repository:
+        return next(each for each in self.configuration.repositories if each.name == name)
+
+    def url(self, bucket: str, prefix: str = "") -> str:
+        return f"s3:{self.aws.endpoint_url}/{bucket}/{prefix}".rstrip("/")
+
+    def queue_url(self, name: str) -> str:
+        return f"{self.aws.endpoint_url}/{ACCOUNT}/{self.configuration.names.queue(name)}"
+
+    def restic(self, profile: str, url: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> str:
+        """Run the real restic with a profile's own credentials."""
+        environment = {
+            **self.aws.environment,
+            "AWS_PROFILE": profile,
+            "RESTIC_PASSWORD": self.password,
+            "RESTIC_CACHE_DIR": str(DIRECTORY / "cache"),
+        }
+        return self.evidence.run(["restic", "-r", url, *arguments], environment, expect=expect)
+
+    def rwm(self, *arguments: str, expect: tuple[int, ...] = (0,)) -> Any:
+        """Run the operator's command with the operator's role."""
+        environment = {**self.aws.environment, "AWS_PROFILE": "admin"}
+        printed = self.evidence.run(
+            [str(ROOT / ".venv" / "bin" / "rwm"), *arguments, "--json"], environment, expect=expect
+        )
+        answer = json.loads(printed)
+        self.evidence.answer(f"rwm {arguments[0]}", answer)
+        return answer
+
+    def publish(self, name: str) -> None:
+        """What a host runs after `restic backup`."""
+        environment = {
+            **self.aws.environment,
+            "AWS_PROFILE": f"host-{name}",
+            "RWM_QUEUE_URL": self.queue_url(name),
+            "AWS_ENDPOINT_URL_SQS": self.aws.endpoint_url,
+            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        }
+        self.evidence.run(["sh", str(ROOT / "host" / "rwm-publish"), "--restic-exit", "0"], environment)
+
+    def states(self, name: str) -> list[dict[str, Any]]:
+        return list(self.rwm("states", name)["states"])
+
+    def await_state(self, name: str, generation: int) -> dict[str, Any]:
+        """The newest state, once there are `generation` of them."""
+        deadline = time.monotonic() + RECORDED_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            states = self.states(name)
+            if states and states[0]["generation"] >= generation:
+                return states[0]
+            time.sleep(0.5)
+        raise DemoFailed(
+            f"no state {generation} of {name} within {RECORDED_WITHIN_SECONDS} s; the log ends with:\n"
+            f"{self.aws.log_tail()}"
+        )
+
+    def prey(self, name: str) -> Prey:
+        repository = self.repository(name)
+        profile = f"host-{name}"
+        return Prey(
+            name,
+            repository.bucket,
+            repository.key_prefix,
+            self.aws.client("s3", profile),
+            lambda service: self.aws.client(service, profile),
+        )
+
+
+def main() -> int:
+    story = Story()
+    try:
+        with _stage(story) as stage:
+            _play(stage)
+    except (DemoFailed, NotStarted, SynthesisFailed) as failure:
+        story.bad("the demo failed: this is not what RWM promises")
+        print(failure, file=sys.stderr)
+        return 1
+    figures = write_figures(Evidence(RAW), ROOT / "build" / "demo.json", story.seconds)
+    story.chapter("Done")
+    story.line(f"{len(figures['host_denied'])} destructive actions were denied to the hosts' keys; ")
+    story.line(f"{figures['proven_objects']} of {figures['restored_objects']} restored objects are proven.")
+    story.line("Figures: build/demo.json; the records they come from: build/raw/demo/.")
+    return 0
+
+
+@contextmanager
+def _stage(story: Story) -> Iterator[Stage]:
+    """An embedded AWS with everything deployed, gone again at the end however the play ends."""
+    shutil.rmtree(DIRECTORY / "cache", ignore_errors=True)
+    shutil.rmtree(DIRECTORY / "restored", ignore_errors=True)
+    evidence = Evidence.afresh(RAW)
+    evidence.versions(PYTHON)
+    story.chapter("Deploy")
+    configuration = read_toml(REPOSITORIES)
+    with evidence.step("synthesize"):
+        assembly = synthesize(REPOSITORIES, DIRECTORY / "cdk.out", principals=PRINCIPALS)
+    story.good(f"app.py synthesized {configuration.names.data_stack} and {configuration.names.flows_stack}")
+    with evidence.step("start"):
+        aws = EmbeddedAws.start(DIRECTORY / "aws")
+    try:
+        with evidence.step("deploy"):
+            deploy(aws, assembly)
+            profiles = issue_profiles(aws, configuration.names)
+        story.good(f"both stacks are deployed at {aws.endpoint_url}; keys for {', '.join(profiles)}")
+        yield Stage(aws, configuration, evidence, story, secrets.token_urlsafe(24))
+    finally:
+        aws.stop()
+
+
+def _play(stage: Stage) -> None:
+    sources = {name: DIRECTORY / "source" / name for name in ("alpha", "beta")}
+    _back_up_twice(stage, sources)
+    before = {name: stage.states(name)[0] for name in sources}
+    damage = _attack(stage)
+    after = _record_the_damage(stage, before, damage)
+    _restore(stage, before["alpha"], sources["alpha"])
+    _nothing_was_lost(stage, before["alpha"], after)
+
+
+def _back_up_twice(stage: Stage, sources: Mapping[str, Path]) -> None:
+    story, evidence = stage.story, stage.evidence
+    story.chapter("Back up: two hosts, two backups each, and an event after each")
+    urls = {name: _url(stage, name) for name in sources}
+    with evidence.step("init"):
+        _both(sources, lambda name: stage.restic(f"host-{name}", urls[name], "init", "--quiet"))
+    for number, touch in enumerate((_fill, _change), start=1):
+        with evidence.step(f"backup {number}"):
+            for source in sources.values():
+                touch(source)
+            _both(
+                sources,
+                lambda name: stage.restic(
+                    f"host-{name}", urls[name], "backup", "--quiet", "--pack-size", "4", str(sources[name])
+                ),
+            )
+        with evidence.step(f"record {number}"):
+            for name in sources:
+                stage.publish(name)
+            states = {name: stage.await_state(name, number) for name in sources}
+        for name, state in states.items():
+            story.good(
+                f"{name}: state [bold]{state['id'][:12]}[/bold] of {state['cut_time']}: {state['objects']} objects, "
+                f"{state['bytes'] / 2**20:.1f} MiB"
+            )
+
+
+def _attack(stage: Stage) -> Damage:
+    story, evidence = stage.story, stage.evidence
+    story.chapter("Attack: both hosts are taken, with their keys and the password")
+    alpha, beta = stage.prey("alpha"), stage.prey("beta")
+    with evidence.step("attack"):
+        for prey, other in ((alpha, "beta"), (beta, "alpha")):
+            denied = try_to_destroy(prey, evidence, _versions(stage, prey), _elsewhere(stage, prey.name, other))
+            story.good(f"{prey.name}: {len(denied)} kinds of calls that destroy, unprotect or spy: all refused")
+        story.line(textwrap.fill(", ".join(denied), 100, subsequent_indent=" " * 9))
+        refused = try_to_hide_everything(beta, evidence)
+        story.good(f"beta: {refused} objects were to be hidden; {refused} refusals")
+        damage = wreck(alpha)
+    evidence.answer("damage", {name: len(getattr(damage, name)) for name in damage.__dataclass_fields__})
+    evidence.answer("refused hides", refused)
+    story.bad(
+        f"alpha, where the host may hide: {len(damage.overwritten)} packs overwritten with garbage, "
+        f"{len(damage.hidden)} objects hidden, {len(damage.key_files_removed)} of them key files"
+    )
+    if keys_of(alpha) != damage.overwritten:
+        raise DemoFailed("the attack on alpha left more than the garbage")
+    stage.restic("host-alpha", _url(stage, "alpha"), "snapshots", "--no-lock", expect=(1, 10, 11, 12))
+    story.bad("alpha: restic finds no repository any more")
+    stage.restic("host-beta", _url(stage, "beta"), "check", "--quiet")
+    story.good("beta: `restic check` finds nothing wrong")
+    return damage
+
+
+def _record_the_damage(stage: Stage, before: Mapping[str, dict[str, Any]], damage: Damage) -> dict[str, Any]:
+    story = stage.story
+    story.chapter("Record: the next event shows the damage")
+    with stage.evidence.step("record the damage"):
+        stage.publish("alpha")
+        after = stage.await_state("alpha", before["alpha"]["generation"] + 1)
+    difference = stage.rwm("diff", "alpha", before["alpha"]["id"], after["id"])
+    changes = {
+        kind: [c["key"] for c in difference["changes"] if c["change"] == kind] for kind in ("removed", "replaced")
+    }
+    if sorted(changes["removed"]) != sorted(damage.hidden) or sorted(changes["replaced"]) != sorted(damage.overwritten):
+        raise DemoFailed(f"`rwm diff` does not show what was done: {json.dumps(difference['totals'])}")
+    story.good(
+        f"state [bold]{after['id'][:12]}[/bold]: {after['objects']} objects; `rwm diff` names all "
+        f"{len(changes['removed'])} that were hidden and all {len(changes['replaced'])} that were overwritten"
+    )
+    return after
+
+
+def _restore(stage: Stage, state: dict[str, Any], source: Path) -> None:
+    story, evidence = stage.story, stage.evidence
+    story.chapter("Restore: the last state before the attack, to a new bucket")
+    stage.aws.client("s3").create_bucket(Bucket=TARGET)
+    with evidence.step("restore"):
+        report = stage.rwm("restore", "alpha", state["id"][:12], "--to-bucket", TARGET)
+    if report["outcome"] != "restored" or report["proven"] != state["objects"]:
+        raise DemoFailed(f"the restore ended as {report['outcome']}: {json.dumps(report)[:1000]}")
+    story.good(f"{report['copied']} objects copied on the server's side, {report['proven']} proven by their SHA-256")
+    url = stage.url(TARGET)
+    with evidence.step("restic check --read-data"):
+        stage.restic("admin", url, "check", "--read-data", "--no-lock", "--quiet")
+    story.good("`restic check --read-data` on the new bucket finds nothing wrong")
+    restored = DIRECTORY / "restored"
+    with evidence.step("restic restore"):
+        stage.restic("admin", url, "restore", "latest", "--no-lock", "--quiet", "--target", str(restored))
+    # diff ends with 1 when anything differs.
+    evidence.run(["diff", "-r", str(source), str(restored / source.relative_to("/"))], {})
+    story.good("`restic restore` gives back the source: `diff -r` finds no difference")
+
+
+def _nothing_was_lost(stage: Stage, before: dict[str, Any], after: dict[str, Any]) -> None:
+    again = stage.rwm("restore", "alpha", before["id"], "--to-bucket", TARGET)
+    if (again["copied"], again["skipped"]) != (0, before["objects"]):
+        raise DemoFailed(f"a second restore of the same state copied {again['copied']} objects")
+    stage.story.good("the same restore again copies nothing: everything is there and proven")
+    refused = stage.rwm("restore", "alpha", after["id"], "--to-bucket", TARGET, expect=(2,))
+    stage.story.good(f"another state into that bucket is refused: {refused['error']['message'][:90]}…")
+
+
+def _url(stage: Stage, name: str) -> str:
+    repository = stage.repository(name)
+    return stage.url(repository.bucket, repository.prefix)
+
+
+def _both(names: Mapping[str, object], do: Callable[[str], object]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(do, names))
+
+
+def _versions(stage: Stage, prey: Prey) -> dict[str, str]:
+    """Version ids of some packs, which the host cannot learn: the attacker is given them by an administrator."""
+    answer = stage.aws.client("s3").list_object_versions(Bucket=prey.bucket, Prefix=f"{prey.prefix}data/", MaxKeys=3)
+    return {entry["Key"]: entry["VersionId"] for entry in answer["Versions"]}
+
+
+def _elsewhere(stage: Stage, name: str, other: str) -> dict[str, str]:
+    names = stage.configuration.names
+    return {
+        "ledger": names.ledger,
+        "records": names.records_bucket(ACCOUNT, REGION),
+        "queue_url": stage.queue_url(name),
+        "other_queue_url": stage.queue_url(other),
+        "role": f"arn:aws:iam::{ACCOUNT}:role/{names.role('copy-batch')}",
+        "function": names.function("record"),
+        "workflow": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{names.restore_workflow}",
+    }
+
+
+def _fill(source: Path) -> None:
+    """A small tree of files: some that compress, some that do not, and names that are easy to get wrong."""
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    content = random.Random(source.name)
+    for number in range(60):
+        folder = source / f"folder {number % 6}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"noise {number}.bin").write_bytes(content.randbytes(300_000))
+        (folder / f"text-{number}.txt").write_text(f"line {number}\n" * 2_000)
+    (source / "empty").touch()
+    (source / "ümläut + plus % percent").write_bytes(b"x" * 10)
+    (source / "link").symlink_to("empty")
+
+
+def _change(source: Path) -> None:
+    content = random.Random(f"{source.name} again")
+    for number in range(0, 60, 7):
+        (source / f"folder {number % 6}" / f"noise {number}.bin").write_bytes(content.randbytes(300_000))
+    (source / "folder 0" / "text-0.txt").unlink()
+    (source / "new").write_bytes(content.randbytes(1_000_000))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
