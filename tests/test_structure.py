@@ -87,7 +87,7 @@ def test_storage_knows_the_domain_and_no_flow(path: Path) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_only_a_steps_wiring_touches_storage(flow: str) -> None:
-    """A step may import storage to wire it, and then only below its decisions: in functions whose names begin with _."""
+    """A step imports storage only to wire it, in functions whose names begin with _."""
     for path in modules(FUNCTIONS / flow):
         tree = ast.parse(path.read_text())
         wired = {

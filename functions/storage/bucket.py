@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -63,7 +63,8 @@ class S3VersionLister:
 
     boto3 sorts a page into a list of versions and a list of markers, which loses the order between a
     PUT and a DELETE of the same second: the one thing that says which came last. So the page is read as
-    S3 sent it, before botocore parses it, and botocore gets an empty one.
+    S3 sent it, before botocore parses it, and botocore gets an empty one: whoever else lists versions with
+    the same client sees none.
     """
 
     def __init__(self, client: "S3Client", bucket: str, key_prefix: str) -> None:
@@ -109,7 +110,7 @@ class S3VersionLister:
             if element.tag not in ("Version", "DeleteMarker"):
                 continue
             raw = _text(element, "Key")
-            key = unquote(raw) if encoded else raw
+            key = unquote_plus(raw) if encoded else raw
             if not key.startswith(self._key_prefix):
                 raise MalformedListing(f"a listing of {self._bucket} left its prefix; nothing was recorded")
             inner = ObjectKey(key[len(self._key_prefix) :])
@@ -140,7 +141,7 @@ def _markers(page: ET.Element) -> dict[str, str]:
     if not key:
         raise MalformedListing("a truncated listing names no next key; nothing was recorded")
     encoded = page.findtext("EncodingType") == "url"
-    markers = {"KeyMarker": unquote(key) if encoded else key}
+    markers = {"KeyMarker": unquote_plus(key) if encoded else key}
     if version_id := page.findtext("NextVersionIdMarker"):
         markers["VersionIdMarker"] = version_id
     return markers

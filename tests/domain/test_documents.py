@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from functions.domain.cut import take_cut
 from functions.domain.documents import UnreadableDocument
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.cut import take_cut
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
 from tests.builders import NOON, at, listing, named, pack, version
 

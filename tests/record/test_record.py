@@ -1,5 +1,6 @@
 """Recording: what is written, in which order, and what a crash at any point leaves."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_flood_of_events_records_once_per_interval(world: World) -> None:
     recorded = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
     times = [outcome.header.recorded_at for outcome in reversed(recorded)]
     assert len(recorded) == 2
-    assert all(earlier - later >= timedelta(minutes=1) for earlier, later in zip(times, times[1:], strict=False))
+    assert all(earlier - later >= timedelta(minutes=1) for earlier, later in itertools.pairwise(times))
     assert all(isinstance(outcome, Recorded | NotYet) for outcome in outcomes)
 
 
@@ -323,7 +324,7 @@ def test_two_recorders_at_once_do_not_fork_the_chain(world: World) -> None:
         racing.watch()
         headers = racing.headers()
         assert [header.generation for header in headers] == list(range(len(headers), 0, -1))
-        assert all(child.parent == parent.id for child, parent in zip(headers, headers[1:], strict=False))
+        assert all(child.parent == parent.id for child, parent in itertools.pairwise(headers))
         assert racing.ledger.head(ALPHA) == Head.of(headers[0])
         for header in headers:
             read_state(racing.ledger, header)
@@ -376,7 +377,7 @@ def test_a_state_with_a_missing_or_exchanged_chunk_is_refused_by_its_reader(worl
     with pytest.raises(StateDamaged, match="not those its header names"):
         read_state(world.ledger, header)
     del world.ledger.chunks[place]
-    with pytest.raises(StateDamaged, match="chunk 0 of 1 .* is missing"):
+    with pytest.raises(StateDamaged, match=r"chunk 0 of 1 .* is missing"):
         read_state(world.ledger, header)
 
 

@@ -1,0 +1,237 @@
+"""Planning a restore: a plan is deterministic data, and whatever is refused is refused before any write."""
+
+import pytest
+
+from functions.domain.restore import (
+    Location,
+    RestoreRefused,
+    RestoreRequest,
+    check_target,
+    protected_repository,
+)
+from functions.domain.values import RepositoryName
+from functions.restore.copy import read_announced
+from tests.fakes.ports import FakeRecordReader
+from tests.fakes.s3_model import Attributes
+from tests.restore.world import (
+    CONFIGURATION,
+    PROTECTED,
+    RECORDS,
+    TARGET,
+    Copies,
+    World,
+    a_backup,
+    a_pack,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.back_up(a_backup())
+    return made
+
+
+def assert_refused(world: World, state: str, *said: str) -> None:
+    """Planning is refused in these words, and nothing was written anywhere."""
+    before = world.writes_in(TARGET)
+    with pytest.raises(RestoreRefused) as refusal:
+        world.plan(state)
+    for words in (*said, "nothing was written"):
+        assert words in str(refusal.value)
+    assert world.writes_in(RECORDS) == 0
+    assert world.writes_in(TARGET) == before
+
+
+def test_a_plan_names_the_state_the_target_and_every_object_once(world: World) -> None:
+    state = world.record()
+    written = world.plan(state.id)
+    plan = world.stored_plan(written)
+    assert (plan.state, plan.content_root, plan.manifest_root) == (state.id, state.content_root, state.manifest_root)
+    assert (plan.source, plan.target) == (world.source, world.target)
+    assert (written.objects, written.bytes, written.batches) == (state.objects, state.bytes, 1)
+    [request] = world.requests(written)
+    _, versions = read_announced(request, FakeRecordReader(world.s3, RECORDS))
+    assert [version.key for version in versions] == sorted(a_backup())
+
+
+def test_the_same_state_and_target_give_the_same_plan_at_any_time(world: World) -> None:
+    state = world.record()
+    first = world.plan(state.id)
+    world.s3.clock.advance(86_400)
+    world.back_up({a_pack(b"later"): b"later"})
+    world.record()
+    second = world.plan(state.id)
+    assert second.plan == first.plan
+    files = {entry.version.key: entry.version.body for entry in world.s3.everything(RECORDS)}
+    assert len(files) == 3, "the second plan wrote the same three files again"
+
+
+def test_another_target_gives_another_plan(world: World) -> None:
+    state = world.record()
+    first = world.plan(state.id)
+    world.target = Location(bucket=TARGET, prefix="elsewhere")
+    assert world.plan(state.id).plan != first.plan
+
+
+def test_a_state_can_be_named_by_the_start_of_its_id_by_a_time_or_as_latest(world: World) -> None:
+    state = world.record()
+    assert {world.plan(name).plan for name in (state.id, state.id[:12], "latest", "2026-12-31")} == {
+        world.plan(state.id).plan
+    }
+
+
+def test_a_large_state_is_cut_into_batches_in_key_order() -> None:
+    world = World()
+    contents = [str(number).encode() for number in range(1001)]
+    world.back_up({a_pack(content): content for content in contents})
+    written = world.plan(world.record().id)
+    assert written.batches == 3
+    batches = [read_announced(request, FakeRecordReader(world.s3, RECORDS))[1] for request in world.requests(written)]
+    assert [len(batch) for batch in batches] == [500, 500, 1]
+    keys = [version.key for batch in batches for version in batch]
+    assert keys == sorted(a_pack(content) for content in contents)
+
+
+def test_an_empty_state_is_one_empty_batch_so_that_the_same_steps_run() -> None:
+    world = World()
+    written = world.plan(world.record().id)
+    assert (written.objects, written.batches) == (0, 1)
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+def test_a_state_that_does_not_exist_is_refused(world: World) -> None:
+    world.record()
+    assert_refused(world, "0" * 64, "has no state 0000", "rwm states beta")
+    assert_refused(world, "yesterday", "state's id (4 hex digits or more)")
+    assert_refused(world, "2020-01-01", "the oldest state of beta")
+
+
+def test_a_state_of_another_repository_is_refused(world: World) -> None:
+    state = world.record()
+    with pytest.raises(RestoreRefused, match="gamma has no recorded state"):
+        world.plan(state.id, repository=RepositoryName("gamma"))
+    assert world.writes_in(RECORDS) == 0
+
+
+def test_a_state_whose_chunks_were_changed_is_refused(world: World) -> None:
+    state = world.record()
+    [place] = world.ledger.chunks
+    world.ledger.chunks[place] += b"x"
+    assert_refused(world, state.id, "not those its header names")
+
+
+def test_a_target_bucket_that_does_not_exist_is_refused(world: World) -> None:
+    world.target = Location(bucket="rwm-restore-nowhere")
+    world.s3.access.allow("plan-restore", ["s3:ListBucket"], "rwm-restore-nowhere")
+    state = world.record()
+    with pytest.raises(RestoreRefused, match="there is no bucket rwm-restore-nowhere; nothing was written; create"):
+        world.plan(state.id)
+    assert world.writes_in(RECORDS) == 0
+
+
+def test_a_target_that_denies_the_listing_is_refused(world: World) -> None:
+    world.s3.access.deny("plan-restore", ["s3:ListBucket"], TARGET)
+    assert_refused(world, world.record().id, "S3 denies s3:ListBucket")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "said"),
+    [
+        (PROTECTED, "is a protected bucket \\(of beta\\)"),
+        ("elsewhere", "is a protected bucket \\(of gamma\\)"),
+        (RECORDS, "holds RWM's own records"),
+        ("somebodys-bucket", "is not among restore_targets \\(rwm-restore-\\*\\)"),
+    ],
+)
+def test_a_bucket_that_no_restore_may_write_to_is_refused(bucket: str, said: str) -> None:
+    with pytest.raises(RestoreRefused, match=f"{said}.*nothing was written"):
+        check_target(Location(bucket=bucket, prefix="apart"), CONFIGURATION, RECORDS)
+
+
+def test_a_bucket_that_restore_targets_covers_is_accepted() -> None:
+    check_target(Location(bucket=TARGET), CONFIGURATION, RECORDS)
+
+
+def test_an_unknown_repository_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(RestoreRefused, match="no repository 'delta', only beta, gamma; nothing was written"):
+        protected_repository(CONFIGURATION, "delta")
+    assert protected_repository(CONFIGURATION, "beta").bucket == PROTECTED
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"repository": "beta", "state": "latest"},
+        {"repository": "beta", "state": "latest", "target": {"bucket": "UPPER"}},
+        {"repository": "beta", "state": "latest", "target": {"bucket": "good-name", "prefix": "/leading"}},
+        {"repository": "beta", "state": "latest", "target": {"bucket": "good-name", "prefix": "a//b"}},
+        {"repository": "beta", "state": "latest", "target": {"bucket": "good-name", "prefix": "a*"}},
+        {"repository": "beta", "state": "latest", "target": {"bucket": "good-name"}, "more": 1},
+        ["not", "an", "object"],
+    ],
+)
+def test_a_malformed_request_is_refused_and_says_which_field(event: object) -> None:
+    with pytest.raises(RestoreRefused, match=r"the request is malformed \(.+: .+\); nothing was written"):
+        RestoreRequest.read(event)
+
+
+def test_a_target_that_holds_an_unknown_key_is_refused_and_the_key_is_named(world: World) -> None:
+    world.s3.put(TARGET, "holiday.jpg", b"x")
+    assert_refused(world, world.record().id, "1 object(s) that are not part of this state", "'holiday.jpg'")
+
+
+def test_a_target_that_holds_another_size_under_a_key_of_the_state_is_refused(world: World) -> None:
+    world.s3.put(TARGET, "config", b"longer than the config")
+    assert_refused(world, world.record().id, "'config' (22 bytes, in the state 10)")
+
+
+@pytest.mark.parametrize("foreign", ["config", a_pack(b"pack 1")])
+@pytest.mark.parametrize("hashed", [True, False], ids=["S3 hashed it", "S3 did not hash it"])
+def test_a_target_that_holds_other_bytes_of_the_same_size_is_refused(world: World, foreign: str, hashed: bool) -> None:
+    garbage = b"?" * len(a_backup()[foreign])
+    if hashed:
+        world.s3.put("rwm-restore-here", "elsewhere", garbage)
+        world.s3.copy((TARGET, "elsewhere", ""), TARGET, foreign, checksum_algorithm="SHA256")
+        world.s3.delete(TARGET, "elsewhere")
+    else:
+        world.s3.put(TARGET, foreign, garbage)
+    assert_refused(world, world.record().id, f"'{foreign}' (other bytes)")
+
+
+def test_what_lies_beside_the_targets_prefix_is_nobodys_business(world: World) -> None:
+    world.s3.put(TARGET, "holiday.jpg", b"x")
+    world.s3.put(TARGET, "restored-other/config", b"x")
+    world.target = Location(bucket=TARGET, prefix="restored")
+    assert world.plan(world.record().id).objects == len(a_backup())
+
+
+def test_a_target_that_holds_a_part_of_the_same_state_is_accepted(world: World) -> None:
+    state = world.record()
+    for key in ("config", a_pack(b"pack 1")):
+        world.s3.put(TARGET, key, a_backup()[key])
+    assert world.plan(state.id).objects == state.objects
+
+
+def test_an_object_in_an_archive_class_is_refused_with_what_to_do(world: World) -> None:
+    world.s3.put(
+        PROTECTED, world.source.key_prefix + a_pack(b"cold"), b"cold", Attributes(storage_class="DEEP_ARCHIVE")
+    )
+    assert_refused(world, world.record().id, "1 object(s)", "(DEEP_ARCHIVE)", "RestoreObject")
+
+
+def test_many_strange_objects_are_counted_and_a_few_named(world: World) -> None:
+    for number in range(12):
+        world.s3.put(TARGET, f"photo-{number:02}.jpg", b"x")
+    assert_refused(world, world.record().id, "holds 12 object(s)", "'photo-04.jpg' and 7 more")
+
+
+def test_planning_copies_nothing(world: World) -> None:
+    copies = Copies()
+    state = world.record()
+    world.watch(copies)
+    world.plan(state.id)
+    assert copies.keys == []
