@@ -70,7 +70,7 @@ def test_entries_that_do_not_compress_still_make_chunks_under_the_limit_of_an_it
 
 def test_an_unknown_format_is_refused_by_name() -> None:
     (chunk,) = chunks.encode([version("config")])
-    with pytest.raises(UnreadableDocument, match="format 2 .* reads 1"):
+    with pytest.raises(UnreadableDocument, match=r"format 2 .* reads 1"):
         chunks.decode(chunk.replace(b'"format":1', b'"format":2'))
 
 

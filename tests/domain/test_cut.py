@@ -150,5 +150,6 @@ def test_for_any_history_the_cut_is_what_a_reader_at_that_instant_would_have_see
             seen.pop(key, None)
             if not hides:
                 seen[key] = name
+    listed.reverse()
     newest_first = sorted(listed, key=lambda entry: entry.key.encode())
     assert pinned(take_cut(newest_first, NOON)) == seen

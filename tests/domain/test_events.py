@@ -1,6 +1,7 @@
 """What a message may say, and that a refusal never repeats it."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -59,9 +60,8 @@ def test_a_cloud_event_is_an_event_and_its_extensions_are_ignored() -> None:
     ],
 )
 def test_anything_else_is_refused_with_its_reason(body: str, why: str) -> None:
-    with pytest.raises(BadEvent, match=".") as refused:
+    with pytest.raises(BadEvent, match=re.escape(why)):
         read_event(body, ALPHA)
-    assert why in str(refused.value)
 
 
 def test_a_refusal_does_not_repeat_values_of_the_body() -> None:
