@@ -69,7 +69,7 @@ class Stage:
 
     def rwm(self, *arguments: str, expect: tuple[int, ...] = (0,)) -> Any:
         """Run the operator's command with the operator's role."""
-        environment = {**self.aws.environment, "AWS_PROFILE": "admin"}
+        environment = {**self.aws.environment, "AWS_PROFILE": "operator"}
         printed = self.evidence.run(
             [str(ROOT / ".venv" / "bin" / "rwm"), *arguments, "--json"], environment, expect=expect
         )
@@ -83,7 +83,6 @@ class Stage:
             **self.aws.environment,
             "AWS_PROFILE": f"host-{name}",
             "RWM_QUEUE_URL": self.queue_url(name),
-            "AWS_ENDPOINT_URL_SQS": self.aws.endpoint_url,
             "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
         self.evidence.run(["sh", str(ROOT / "host" / "rwm-publish"), "--restic-exit", "0"], environment)

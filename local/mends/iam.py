@@ -1,10 +1,11 @@
 """Mends of how ministack evaluates policies."""
 
+import json
 import re
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 
 _SESSION_ARN = re.compile(r"arn:(aws[\w-]*):sts::(\d{12}):assumed-role/([^/]+)/.+")
 
@@ -40,4 +41,46 @@ def principal_arn_is_the_role() -> None:
     iam_evaluator._resolve_condition_key = resolve_condition_key
 
 
-MENDS = (loopback_counts_as_tls, principal_arn_is_the_role)
+def paths_of_parameters_and_map_runs_are_resources() -> None:
+    """On AWS, ssm:GetParametersByPath is asked for on the path and states:DescribeMapRun on the map run;
+    here both on `*`, which no policy of RWM allows: the operator could not run `rwm`.
+    """
+    extract = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> str:
+        found = str(extract(service, method, path, headers, body, query, region, account))
+        if found != "*" or service not in ("ssm", "states"):
+            return found
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            return found
+        if service == "ssm" and asked.get("Path"):
+            return f"arn:aws:ssm:{region}:{account}:parameter/{asked['Path'].strip('/')}"
+        return str(asked.get("mapRunArn") or found)
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def denials_have_a_request_id() -> None:
+    """AWS names every answer, refusals too; ministack's refusals have no request id.
+
+    The demo writes down each refusal with the id the server gave it.
+    """
+    respond = iam_actions.access_denied_response
+
+    def access_denied_response(service: str, action: str, principal: str, request_id: str, **how: Any) -> Any:
+        status, headers, body = respond(service, action, principal, request_id, **how)
+        return status, {**headers, "x-amz-request-id": request_id, "x-amzn-requestid": request_id}, body
+
+    iam_actions.access_denied_response = access_denied_response
+
+
+MENDS = (
+    loopback_counts_as_tls,
+    principal_arn_is_the_role,
+    paths_of_parameters_and_map_runs_are_resources,
+    denials_have_a_request_id,
+)

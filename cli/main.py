@@ -1,0 +1,240 @@
+"""The command `rwm`. Here commands are only wired: gather, show, exit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli import access, recording, repositories, restoring, states
+from cli.deployment import Deployment
+from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
+from cli.explain import explain, no_profile
+from cli.views import access as access_view
+from cli.views import recording as recording_view
+from cli.views import repositories as repositories_view
+from cli.views import restoring as restoring_view
+from cli.views import states as states_view
+from cli.views.screen import Screen
+from functions.domain.documents import UnreadableDocument
+from functions.domain.ledger import NoSuchState, StateDamaged
+from functions.domain.ports import VersionGone
+
+app = typer.Typer(
+    name="rwm",
+    help="Restic WORM Manager: recorded states of restic repositories on S3, and their restore.\n\n"
+    "Exit codes: 0 done and clean; 1 failed; 2 refused, nothing written; 3 waiting; 4 something is damaged.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Deployments = Callable[[str], Deployment]
+"""How a deployment is found by its name; tests pass their own as the context's object."""
+
+RepositoryArgument = Annotated[str, typer.Argument(metavar="REPO", help="A repository: `rwm repositories` lists them.")]
+StateArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STATE",
+        help="A state: its id or a unique start of it, a time (the newest state at or before it), or `latest`.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+DeploymentOption = Annotated[
+    str, typer.Option("--deployment", envvar="RWM_DEPLOYMENT", help="Which deployment, by its prefix.")
+]
+MaintenanceOption = Annotated[
+    bool, typer.Option("--maintenance", help="The identity that runs `restic forget --prune`, not the host's.")
+]
+
+
+@app.callback()
+def main(context: typer.Context) -> None:
+    if context.obj is None:
+        context.obj = Deployment.named
+
+
+@contextmanager
+def _command(context: typer.Context, prefix: str, as_json: bool, undone: str) -> Iterator[tuple[Deployment, Screen]]:
+    """Run a command so that it ends with an exit code and a sentence, whatever happens."""
+    screen = Screen(as_json)
+    try:
+        deployments: Deployments = context.obj
+        deployment = deployments(prefix)
+    except BotoCoreError as error:
+        screen.stopped(no_profile(error, undone))
+        raise typer.Exit(ExitCode.REFUSED) from error
+    try:
+        yield deployment, screen
+    except Stop as error:
+        stop = error
+    except NoSuchState as error:
+        stop = Refused(f"{error}; {undone}")
+    except StateDamaged as error:
+        stop = Damaged(f"{error}; {undone}")
+    except (UnreadableDocument, VersionGone) as error:
+        stop = Failed(f"{error}; {undone}")
+    except (BotoCoreError, ClientError) as error:
+        stop = explain(error, deployment, undone)
+    else:
+        return
+    screen.stopped(stop)
+    raise typer.Exit(stop.code)
+
+
+@app.command("repositories")
+def repositories_command(
+    context: typer.Context, as_json: JsonOption = False, deployment: DeploymentOption = "rwm"
+) -> None:
+    """The protected repositories, and the newest state of each."""
+    with _command(context, deployment, as_json, "nothing was read") as (deployed, screen):
+        found = repositories.deployed_repositories(deployed, datetime.now(UTC))
+        screen.result(found, lambda: repositories_view.show(found))
+
+
+@app.command()
+def connect(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    create_key: Annotated[
+        bool, typer.Option("--create-key", help="Make an access key for the user that RWM created, and show it once.")
+    ] = False,
+    maintenance: MaintenanceOption = False,
+    configuration: Annotated[
+        Path, typer.Option(envvar="RWM_CONFIGURATION", help="For the policy of an adopted bucket only.")
+    ] = Path("repositories.toml"),
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """All that a host needs: restic's environment, the queue, the publisher's lines, what to attach."""
+    with _command(context, deployment, as_json, "nothing was created") as (deployed, screen):
+        connection = access.connect(
+            deployed, repository, maintenance=maintenance, create_key=create_key, configuration=configuration
+        )
+        screen.result(connection, lambda: access_view.show_connection(connection))
+
+
+@app.command()
+def disconnect(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    maintenance: MaintenanceOption = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Delete the access keys of the user that RWM created for the repository."""
+    with _command(context, deployment, as_json, "not every key was deleted") as (deployed, screen):
+        user, keys = access.keys_of(deployed, repository, maintenance=maintenance)
+        if keys and not yes:
+            _confirm(f"Delete {', '.join(keys)} of {user}? What uses it stops working.", as_json)
+        disconnection = access.disconnect(deployed, repository, user, keys)
+        screen.result(disconnection, lambda: access_view.show_disconnection(disconnection))
+
+
+@app.command()
+def record(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Record the repository's state now."""
+    with _command(context, deployment, as_json, recording.UNDONE) as (deployed, screen):
+        with screen.err.status(f"recording {repository}") if screen.interactive else nullcontext():
+            answer = recording.record(deployed, repository)
+        screen.result(answer, lambda: recording_view.show(answer))
+        raise typer.Exit(answer.exit_code)
+
+
+@app.command("states")
+def states_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """The recorded states, newest first."""
+    with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
+        found = states.states(deployed, repository, limit)
+        screen.result(found, lambda: states_view.show_states(found))
+
+
+@app.command("state")
+def state_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    state: StateArgument,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """One state: its times, roots, and objects by restic's type of file."""
+    with _command(context, deployment, as_json, "nothing was read") as (deployed, screen):
+        found = states.state(deployed, repository, state)
+        screen.result(found, lambda: states_view.show_state(found))
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    before: StateArgument,
+    after: StateArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Every key, not the first 50.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """What changed from one state to another, and whether restic itself makes such changes."""
+    with _command(context, deployment, as_json, "nothing was compared") as (deployed, screen):
+        found = states.diff(deployed, repository, before, after)
+        screen.result(found, lambda: states_view.show_diff(found, everything))
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    state: StateArgument,
+    to_bucket: Annotated[
+        str, typer.Option(metavar="BUCKET", help="An empty bucket, or one that holds a part of this state.")
+    ],
+    to_prefix: Annotated[str, typer.Option(metavar="PREFIX", help="Where in it.")] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the end; without, the exit code is 3.")
+    ] = True,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Rebuild the repository as it was in a state, into a bucket; run it again to go on after a failure."""
+    with _command(context, deployment, as_json, "nothing was restored") as (deployed, screen):
+        begun = restoring.begin(deployed, repository, state, to_bucket, to_prefix)
+        restoring_view.announce(screen, begun)
+        if wait:
+            begun = _wait(deployed, screen, begun)
+        screen.result(begun, lambda: restoring_view.show(begun))
+        raise typer.Exit(begun.exit_code)
+
+
+def _wait(deployed: Deployment, screen: Screen, begun: restoring.Restore) -> restoring.Restore:
+    try:
+        restoring_view.watch(screen, restoring.follow(deployed, begun))
+    except KeyboardInterrupt:
+        raise Waiting(f"not waiting any longer; the restore goes on. {restoring.how_to_look(begun)}") from None
+    return restoring.finish(deployed, begun)
+
+
+def _confirm(question: str, as_json: bool) -> None:
+    undone = "nothing was deleted"
+    if as_json:
+        raise Refused(f"--json cannot ask; {undone}; pass --yes to delete")
+    try:
+        if typer.confirm(question, err=True):
+            return
+    except typer.Abort:
+        raise Refused(f"there is nobody to ask; {undone}; pass --yes to delete") from None
+    raise Refused(f"{undone}, as you wish")

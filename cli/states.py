@@ -1,0 +1,275 @@
+"""`rwm states`, `rwm state`, `rwm diff`: what the ledger holds, read so that it can be trusted.
+
+Security rules:
+- A header's id is the digest of its bytes (the reader checks it), so a state chosen by id proves itself.
+- `latest`, a time, and the list of states depend on the chain: each header must name the one before it,
+  and the head must be the newest. Anything else is said, and nothing is chosen.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from cli.deployment import Deployment
+from cli.exits import Refused
+from functions.domain.diff import Change, Difference, differences, totals
+from functions.domain.documents import Instant, Part
+from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
+from functions.domain.ports import LedgerReader
+from functions.domain.repositories import Repository
+from functions.domain.restic import FileType
+from functions.domain.state import Cause, StateHeader, Tally
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
+
+
+class ChainBroken(StateDamaged):
+    """The headers of a repository do not form one chain that ends at its head."""
+
+
+class Growth(Part):
+    """Difference of two states' counts."""
+
+    objects: int
+    bytes: int
+
+
+class StateDetails(Part):
+    """A state's header, and its change against its parent where the parent is at hand."""
+
+    id: StateId
+    repository: RepositoryName
+    generation: int
+    parent: StateId | None
+    kind: str
+    """`same`: exactly the versions of its parent."""
+    cut_time: Instant
+    recorded_at: Instant
+    manifest_root: Digest
+    content_root: Digest
+    objects: int
+    bytes: int
+    by_type: dict[FileType, Tally]
+    edge: bool
+    busy: bool
+    locks: int
+    stale_locks: int
+    hidden: int
+    noncurrent: int
+    cause: Cause
+    change: Growth | None
+    """None for the first state."""
+
+
+class States(Part):
+    repository: RepositoryName
+    states: tuple[StateDetails, ...]
+    """Newest first."""
+    more: bool
+    """There are older ones."""
+
+
+class Side(Part):
+    """One of the two versions of a key that changed."""
+
+    version_id: VersionId
+    size: int
+    last_modified: Instant
+    etag: str
+    storage_class: str
+
+
+class KeyChange(Part):
+    key: ObjectKey
+    type: FileType
+    change: Change
+    expected: bool
+    """Whether restic itself makes such a change."""
+    meaning: str
+    same_size: bool
+    same_etag: bool
+    before: Side | None
+    after: Side | None
+
+
+class ChangeTotals(Part):
+    type: FileType
+    change: Change
+    objects: int
+    bytes_before: int
+    bytes_after: int
+    unexpected: int
+
+
+class StateDiff(Part):
+    repository: RepositoryName
+    before: StateDetails
+    after: StateDetails
+    same: bool
+    """Both have exactly the same versions."""
+    totals: tuple[ChangeTotals, ...]
+    unexpected: int
+    """Keys that changed in a way in which restic changes none."""
+    changes: tuple[KeyChange, ...]
+    """In key order."""
+
+
+def states(deployment: Deployment, name: str, limit: int) -> States:
+    """The newest `limit` states, checked to be one chain. Raises ChainBroken."""
+    repository = deployment.repository(name).repository
+    newest: list[StateHeader] = []
+    for header in in_chain(deployment.ledger, repository):
+        newest.append(header)
+        if len(newest) > limit:
+            break
+    return States(
+        repository=repository,
+        states=tuple(details(header, parent) for header, parent in zip_longest(newest, newest[1:]))[:limit],
+        more=len(newest) > limit,
+    )
+
+
+def state(deployment: Deployment, name: str, wanted: str) -> StateDetails:
+    header = find_state(deployment, deployment.repository(name), wanted)
+    return details(header, _parent(deployment.ledger, header))
+
+
+def diff(deployment: Deployment, name: str, before: str, after: str) -> StateDiff:
+    """What changed from one state to another, both proven against their headers. Raises StateDamaged."""
+    repository = deployment.repository(name)
+    old, new = (find_state(deployment, repository, wanted) for wanted in (before, after))
+    ledger = deployment.ledger
+    same = old.manifest_root == new.manifest_root
+    found = [] if same else list(differences(read_state(ledger, old), read_state(ledger, new)))
+    return StateDiff(
+        repository=repository.repository,
+        before=details(old, _parent(ledger, old)),
+        after=details(new, _parent(ledger, new)),
+        same=same,
+        totals=_totals(found),
+        unexpected=sum(not difference.meaning.expected for difference in found),
+        changes=tuple(_key_change(difference) for difference in found),
+    )
+
+
+_ID = re.compile(r"[0-9a-f]{4,64}")
+
+
+def find_state(deployment: Deployment, repository: Repository, wanted: str) -> StateHeader:
+    """The state that a person means by `wanted` (see `choose_state`).
+
+    Raises NoSuchState; Refused for a state of another repository; ChainBroken.
+    """
+    ledger, name = deployment.ledger, repository.repository
+    by_id = _ID.fullmatch(wanted) is not None
+    try:
+        return choose_state(ledger.headers(name) if by_id else in_chain(ledger, name), wanted, name)
+    except NoSuchState:
+        if by_id:
+            _refuse_foreign(deployment, name, wanted)
+        raise
+
+
+def in_chain(ledger: LedgerReader, repository: RepositoryName) -> Iterator[StateHeader]:
+    """The headers, newest first, each given only once its place in the chain is certain.
+
+    Raises ChainBroken: a header was taken away, put in, or is newer than the head.
+    """
+    # The head first: what is recorded meanwhile only adds headers above it.
+    head = ledger.head(repository)
+    headers = ledger.headers(repository)
+    newest = next(headers, None)
+    if newest is None:
+        if head is not None:
+            raise _broken(repository, f"the head is state {head.state[:12]} and there are no states")
+        return
+    if head is None and (head := ledger.head(repository)) is None:
+        raise _broken(repository, "there are states and no head")
+    if newest.generation < head.generation:
+        raise _broken(repository, f"it ends at generation {newest.generation} and the head is {head.generation}")
+    yield from _linked(repository, newest, headers, head.generation, head.state)
+
+
+def _linked(
+    repository: RepositoryName, newest: StateHeader, older: Iterator[StateHeader], generation: int, state: StateId
+) -> Iterator[StateHeader]:
+    header: StateHeader | None = newest
+    while header is not None:
+        if header.generation == generation and header.id != state:
+            raise _broken(repository, f"state {header.id[:12]} is in the place of state {state[:12]}")
+        parent = next(older, None)
+        if header.parent != (parent.id if parent else None):
+            raise _broken(
+                repository, f"generation {header.generation} is state {header.id[:12]}, whose parent is missing"
+            )
+        yield header
+        header = parent
+
+
+def details(header: StateHeader, parent: StateHeader | None) -> StateDetails:
+    copied = header.model_dump(exclude={"chunks"})
+    change = Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes) if parent else None
+    return StateDetails.model_validate({**copied, "id": header.id, "change": change})
+
+
+def _parent(ledger: LedgerReader, header: StateHeader) -> StateHeader | None:
+    return ledger.header(header.repository, header.generation - 1) if header.generation > 1 else None
+
+
+def _refuse_foreign(deployment: Deployment, repository: RepositoryName, wanted: str) -> None:
+    """Say whose state it is: a person who mixes up two repositories must not go on searching in the wrong one."""
+    for other in deployment.repositories():
+        if other.repository == repository:
+            continue
+        for header in deployment.ledger.headers(other.repository):
+            if header.id.startswith(wanted):
+                raise Refused(f"state {wanted} belongs to {other.name}, not to {repository}; nothing was done")
+
+
+def _broken(repository: RepositoryName, why: str) -> ChainBroken:
+    return ChainBroken(
+        f"the chain of states of {repository} is broken: {why}; somebody changed the ledger. A state chosen by its "
+        f"full id still proves itself; the records bucket has the digest of each head under heads/{repository}/"
+    )
+
+
+def _totals(found: Sequence[Difference]) -> tuple[ChangeTotals, ...]:
+    added_up = totals(found)
+    return tuple(
+        ChangeTotals(
+            type=kind,
+            change=change,
+            objects=sums.objects,
+            bytes_before=sums.bytes_before,
+            bytes_after=sums.bytes_after,
+            unexpected=sums.unexpected,
+        )
+        for kind in FileType
+        for change in Change
+        if (sums := added_up.get((kind, change)))
+    )
+
+
+def _key_change(difference: Difference) -> KeyChange:
+    return KeyChange(
+        key=difference.key,
+        type=difference.file_type,
+        change=difference.change,
+        expected=difference.meaning.expected,
+        meaning=difference.meaning.what,
+        same_size=difference.same_size,
+        same_etag=difference.same_etag,
+        before=_side(difference.before),
+        after=_side(difference.after),
+    )
+
+
+def _side(version: ObjectVersion | None) -> Side | None:
+    if version is None:
+        return None
+    return Side(
+        version_id=version.version_id,
+        size=version.size,
+        last_modified=version.last_modified,
+        etag=version.etag,
+        storage_class=version.storage_class,
+    )

@@ -1,0 +1,1 @@
+"""How the commands' documents look to a person."""
