@@ -32,6 +32,9 @@ check: setup ## lint, types, and that what is generated is current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+mutants: setup ## each guard removed on purpose: a test must fail
+	@$(BIN)/python -m tests.mutants
+
 long: embedded ## the long forms of what CI runs briefly
 	@RWM_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10 -q
 
@@ -51,4 +54,4 @@ deploy: setup ## deploy to the account and region of your AWS credentials
 pins: setup ## pin the newest versions of all requirements, with hashes
 	@local/pin
 
-.PHONY: help setup embedded demo local local-down test check long ceph synth diff deploy pins
+.PHONY: help setup embedded demo local local-down test check mutants long ceph synth diff deploy pins

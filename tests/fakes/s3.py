@@ -58,6 +58,7 @@ from tests.fakes.s3_errors import (
     S3Error,
 )
 from tests.fakes.s3_model import (
+    ARCHIVE_CLASSES,
     NULL,
     STORAGE_CLASSES,
     Attributes,
@@ -488,7 +489,7 @@ class FakeS3:
             target = self._bucket(bucket)
             self._authorize(by, "s3:RestoreObject", bucket, key)
             version = self._find(by, target, key, version_id)
-            if version.storage_class not in ("GLACIER", "DEEP_ARCHIVE"):
+            if version.storage_class not in ARCHIVE_CLASSES:
                 raise InvalidObjectState("Restore is not allowed for the object's current storage class")
             target.replace(version, replace(version, thawed_until=self.clock.now() + timedelta(days=days)))
 

@@ -1,9 +1,13 @@
 """What the HTTP side adds: transport encodings, keys it does not know, things it does not model."""
 
 import http.client
+import os
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +100,29 @@ def test_every_answer_carries_the_fakes_clock(server: S3Server) -> None:
     server.fake.clock.advance(86_400)
     _, after, _ = ask(server, "GET", "/vault/missing")
     assert (before["Date"], after["Date"]) == ("Mon, 05 Jan 2026 09:00:00 GMT", "Tue, 06 Jan 2026 09:00:00 GMT")
+
+
+def test_the_aws_cli_copies_lists_and_removes(server: S3Server, tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_ACCESS_KEY_ID": "owner",
+        "AWS_SECRET_ACCESS_KEY": "any secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server.endpoint,
+    }
+
+    def aws(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("aws")), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # Over 8 MiB the cli uploads in parts.
+    (tmp_path / "a file").write_bytes(b"0123456789" * 1_000_000)
+    aws("s3", "cp", "--quiet", str(tmp_path / "a file"), "s3://vault/a file")
+    aws("s3", "cp", "--quiet", "s3://vault/a file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "a file").read_bytes()
+    assert "a file" in aws("s3", "ls", "s3://vault/")
+    aws("s3", "rm", "--quiet", "s3://vault/a file")
+    assert server.fake.everything("vault") == []

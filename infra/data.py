@@ -1,0 +1,37 @@
+"""The stateful stack: whatever must outlast every deployment of code. Protected against termination."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from functions.domain.repositories import Configuration
+from infra import identities
+from infra.arns import Arns
+from infra.protected_bucket import ProtectedBucket
+from infra.records import Records
+from infra.tables import Tables
+
+
+class DataStack(cdk.Stack):
+    """Protected buckets, the records bucket, the tables, and the identities of hosts."""
+
+    def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
+        names = configuration.names
+        super().__init__(
+            scope,
+            names.data_stack,
+            termination_protection=True,
+            description="RWM: protected buckets, ledger, records, host identities; outlives every deployment of code",
+            **stack,
+        )
+        arns = Arns.of(self, configuration)
+        Tables(self, "Tables", names=names)
+        Records(self, "Records", arns=arns)
+        for bucket, repositories in configuration.buckets.items():
+            if not repositories[0].adopt:
+                ProtectedBucket(self, f"Bucket-{bucket}", repositories=repositories, where=arns.surroundings)
+        for repository in configuration.repositories:
+            identities.host(self, repository, arns)
+            if repository.maintenance:
+                identities.maintenance(self, repository, arns)

@@ -1,0 +1,32 @@
+"""The stateless stack: all that runs. It can be deleted and deployed again without touching data."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from functions.domain.repositories import Configuration
+from infra import functions
+from infra.arns import Arns
+from infra.catalog import Catalog
+from infra.people import People
+from infra.record import Recording
+from infra.restore import Restore
+
+
+class FlowsStack(cdk.Stack):
+    """Recording, restoring, who may start what, and what the `rwm` command learns."""
+
+    def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
+        super().__init__(
+            scope,
+            configuration.names.flows_stack,
+            description="RWM: queues, functions, workflows and schedules; holds no data",
+            **stack,
+        )
+        arns = Arns.of(self, configuration)
+        code = functions.code(configuration)
+        Recording(self, "Recording", arns=arns, code=code)
+        Restore(self, "Restore", arns=arns, code=code)
+        People(self, "People", arns=arns)
+        Catalog(self, "Catalog", arns=arns)

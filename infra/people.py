@@ -1,0 +1,123 @@
+"""The roles of people: an operator starts things, an approver decides; nobody is both by one role.
+
+A role is made only when repositories.toml says who may assume it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.arns import Arns
+from infra.permission import Permission, allow
+from infra.policy import TRUST_LIMIT, make_role, refuse_too_large
+
+_TRUST_FRAME = 80
+"""Characters of a trust policy that are the same for all: version, effect, action."""
+
+
+class People(Construct):
+    """`operator` and, with MFA, `approver`."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns) -> None:
+        super().__init__(scope, construct_id)
+        configuration = arns.configuration
+        if configuration.operators:
+            self._role(
+                "operator",
+                arns,
+                trust=_trusting(configuration.operators),
+                permissions=[*_reading(arns), *_operating(arns)],
+                description="Starts recordings and restores, and reads what came of them",
+            )
+        if configuration.approvers:
+            self._role(
+                "approver",
+                arns,
+                trust=_trusting(configuration.approvers, {"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+                permissions=_reading(arns),
+                description="Reads what is to be approved",
+            )
+
+    def _role(
+        self, person: str, arns: Arns, *, trust: iam.IPrincipal, permissions: list[Permission], description: str
+    ) -> None:
+        scope = Construct(self, person.capitalize())
+        name = arns.names.role(person)
+        role = make_role(scope, name, trust=trust, permissions=permissions, description=description)
+        cdk.CfnOutput(cdk.Stack.of(self), f"{person.capitalize()}Role", value=role.role_arn, description=description)
+
+
+class _AnyOf(iam.PrincipalBase):
+    """Several people in one statement: CDK's CompositePrincipal repeats the statement for each."""
+
+    def __init__(self, arns: Sequence[str], conditions: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self._fragment = iam.PrincipalPolicyFragment({"AWS": list(arns)}, conditions)
+
+    @property
+    def policy_fragment(self) -> iam.PrincipalPolicyFragment:
+        return self._fragment
+
+    def dedupe_string(self) -> str | None:
+        return None
+
+
+def _trusting(people: Sequence[str], conditions: Mapping[str, Any] | None = None) -> iam.IPrincipal:
+    refuse_too_large(
+        "the trust policy of operators or approvers",
+        {"Statement": [{"Principal": {"AWS": list(people)}, "Condition": conditions, "": "x" * _TRUST_FRAME}]},
+        TRUST_LIMIT,
+        "let fewer people assume the role, or one role that they share",
+    )
+    return _AnyOf(people, conditions)
+
+
+def _reading(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            on=[arns.ledger, arns.operations],
+            because="states, findings and reports are shown from the tables",
+        ),
+        allow(
+            "ssm:GetParametersByPath",
+            on=[arns.repository_parameters, f"{arns.repository_parameters}/*"],
+            because="the rwm command learns here what is deployed",
+            wildcard="the path's parameters, one for each repository",
+        ),
+    ]
+
+
+def _operating(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "lambda:InvokeFunction",
+            on=arns.function("record"),
+            because="`rwm record` asks for a recording now",
+        ),
+        allow("states:StartExecution", on=arns.restore_workflow, because="`rwm restore` starts the workflow"),
+        allow(
+            "states:DescribeExecution",
+            "states:GetExecutionHistory",
+            "states:ListMapRuns",
+            on=arns.restore_executions,
+            because="`rwm restore` follows it to its end",
+            wildcard="an execution is named when it is started",
+        ),
+        allow(
+            "states:DescribeMapRun",
+            on=arns.restore_map_runs,
+            because="the progress bar counts copied batches",
+            wildcard="Step Functions names map runs",
+        ),
+        allow(
+            "s3:GetObject",
+            on=arns.records("restores/*"),
+            because="the report of a restore is shown from the records bucket",
+            wildcard="plans and reports are named by their digest",
+        ),
+    ]

@@ -1,0 +1,312 @@
+"""Recording: a queue per repository -> `record` -> ledger; a schedule that needs no event; `collect-chunks`.
+
+The queue decides the repository, so who may send to a queue is who may ask for a recording. A message that
+nobody can answer ends in the one dead-letter queue, and an alarm says so.
+"""
+
+import json
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from functions.domain.repositories import Repository
+from infra.arns import Arns
+from infra.functions import Step
+from infra.permission import Permission, allow, by_tens
+from infra.policy import make_role
+
+RECORD_TIMEOUT = cdk.Duration.minutes(15)
+VISIBILITY = cdk.Duration.minutes(16)
+"""Longer than the function may run, so that a message in work is not handed out a second time."""
+DELIVERIES = 5
+RETENTION = cdk.Duration.days(14)
+"""SQS's longest: time for a person to look at a dead letter."""
+
+
+class Recording(Construct):
+    """All of recording, for every repository."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, code: lambda_.Code) -> None:
+        super().__init__(scope, construct_id)
+        self.record = Step(
+            self,
+            "Record",
+            step="record",
+            handler="functions.record.record.handler",
+            description="Records which object versions make up a repository at a cut time",
+            arns=arns,
+            code=code,
+            permissions=_record_permissions(arns),
+            timeout=RECORD_TIMEOUT,
+            memory_mb=1024,
+        )
+        self.collect_chunks = Step(
+            self,
+            "CollectChunks",
+            step="collect-chunks",
+            handler="functions.record.collect_chunks.handler",
+            description="Deletes chunks of recordings that were closed and never committed",
+            arns=arns,
+            code=code,
+            permissions=_collect_permissions(arns),
+            timeout=cdk.Duration.minutes(5),
+            memory_mb=512,
+        )
+        dead_letters = self._dead_letters(arns)
+        queues = Construct(self, "Queues")
+        for repository in arns.configuration.repositories:
+            self._queue(Construct(queues, repository.name), repository, arns, dead_letters)
+        self._schedules(arns)
+        self._alarms(dead_letters)
+
+    def _dead_letters(self, arns: Arns) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            "DeadLetters",
+            queue_name=arns.names.dead_letters,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=RETENTION,
+        )
+
+    def _queue(self, scope: Construct, repository: Repository, arns: Arns, dead_letters: sqs.Queue) -> None:
+        queue = sqs.Queue(
+            scope,
+            "Queue",
+            queue_name=arns.names.queue(repository.name),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            visibility_timeout=VISIBILITY,
+            retention_period=RETENTION,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=DELIVERIES),
+        )
+        sqs.CfnQueuePolicy(scope, "Policy", queues=[queue.queue_url], policy_document=queue_policy(repository, arns))
+        lambda_.EventSourceMapping(
+            scope,
+            "Events",
+            target=self.record.function,
+            event_source_arn=queue.queue_arn,
+            batch_size=10,
+            report_batch_item_failures=True,
+            # Two, so that one repository's flood leaves concurrency for the others; 2 is also the least allowed.
+            max_concurrency=2,
+        )
+
+    def _schedules(self, arns: Arns) -> None:
+        group = scheduler.CfnScheduleGroup(self, "Schedules", name=arns.names.schedule_group)
+        by_record = self._scheduler_role("record", arns)
+        for repository in arns.configuration.repositories:
+            schedule = self._schedule(
+                f"Schedule-{repository.name}",
+                name=repository.name,
+                expression=repository.record_schedule,
+                function=self.record.function,
+                role=by_record,
+                event={"repository": repository.name, "reason": "schedule"},
+                arns=arns,
+            )
+            schedule.add_resource_dependency(group)
+        # A name that no repository can take: theirs begin with a letter or a digit.
+        daily = self._schedule(
+            "Schedule-CollectChunks",
+            name="_collect-chunks",
+            expression="rate(1 day)",
+            function=self.collect_chunks.function,
+            role=self._scheduler_role("collect-chunks", arns),
+            event={},
+            arns=arns,
+        )
+        daily.add_resource_dependency(group)
+
+    def _scheduler_role(self, step: str, arns: Arns) -> iam.IRole:
+        only_ours = {
+            "StringEquals": {"aws:SourceAccount": arns.account},
+            "ArnEquals": {"aws:SourceArn": arns.schedule_group},
+        }
+        return make_role(
+            Construct(self, f"SchedulerRole-{step}"),
+            arns.names.role(f"{step}-schedule"),
+            trust=iam.PrincipalWithConditions(iam.ServicePrincipal("scheduler.amazonaws.com"), only_ours),
+            description=f"Lets EventBridge Scheduler invoke {step}",
+            permissions=[
+                allow("lambda:InvokeFunction", on=arns.function(step), because="the schedule's one target"),
+            ],
+        )
+
+    def _schedule(
+        self,
+        construct_id: str,
+        *,
+        name: str,
+        expression: str,
+        function: lambda_.Function,
+        role: iam.IRole,
+        event: dict[str, str],
+        arns: Arns,
+    ) -> scheduler.CfnSchedule:
+        return scheduler.CfnSchedule(
+            self,
+            construct_id,
+            name=name,
+            group_name=arns.names.schedule_group,
+            schedule_expression=expression,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=function.function_arn,
+                role_arn=role.role_arn,
+                input=json.dumps(event),
+                # The next one comes soon enough: no tail of late recordings after an outage.
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=3600, maximum_retry_attempts=5
+                ),
+            ),
+        )
+
+    def _alarms(self, dead_letters: sqs.Queue) -> None:
+        every = cdk.Duration.minutes(5)
+        cloudwatch.Alarm(
+            self,
+            "DeadLettersAlarm",
+            alarm_description="A message could not be answered: its body is malformed, or record failed on it "
+            "five times. The log of record says why; docs/operations.md says what to do.",
+            metric=dead_letters.metric_approximate_number_of_messages_visible(period=every, statistic="Maximum"),
+            threshold=0,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        cloudwatch.Alarm(
+            self,
+            "RecordErrorsAlarm",
+            alarm_description="record failed as a whole: no state was recorded by those runs. Its log says why.",
+            metric=self.record.function.metric_errors(period=every, statistic="Sum"),
+            threshold=0,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+
+def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:
+    """Who may send to a repository's queue: its hosts and its maintenance identity, over TLS, and nobody else.
+
+    An operator cannot redrive dead letters into it either: a message is a hint, and `rwm record` gives the same.
+    """
+    where = arns.surroundings
+    senders = [*where.hosts(repository), *where.maintenance(repository)]
+    queue = arns.queue(repository)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": queue,
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                # By condition, not as a principal: SQS refuses a policy that names a user who does not exist yet.
+                "Sid": "AllowHosts",
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": senders}},
+            },
+            {
+                "Sid": "DenyOthers",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": senders}},
+            },
+        ],
+    }
+
+
+def _record_permissions(arns: Arns) -> list[Permission]:
+    repositories = arns.configuration.repositories
+    buckets = [arns.bucket(name) for name in arns.configuration.buckets]
+    return [
+        *_listing(repositories, arns),
+        *(
+            allow(
+                "s3:GetBucketObjectLockConfiguration",
+                "s3:GetBucketVersioning",
+                on=some,
+                because="S3's clock, and whether versions last at all: without versioning no state is recorded",
+            )
+            for some in by_tens(buckets)
+        ),
+        allow(
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            on=arns.ledger,
+            because="the recording lease, chunks, and the commit of header and head; it deletes nothing",
+        ),
+        allow("dynamodb:PutItem", on=arns.operations, because="findings are appended"),
+        allow(
+            "s3:PutObject",
+            on=arns.records("heads/*"),
+            because="each head digest is also kept where the ledger's writers cannot change it",
+            wildcard="heads are named by repository, generation and state",
+        ),
+        *(
+            allow(
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+                on=some,
+                because="the event source polls; a message that cannot be answered yet is given back until it can",
+            )
+            for some in by_tens([arns.queue(repository) for repository in repositories])
+        ),
+    ]
+
+
+def _listing(repositories: Sequence[Repository], arns: Arns) -> list[Permission]:
+    because = "noncurrent versions and markers, too: a state is a cut in time"
+    return [
+        allow(
+            "s3:ListBucketVersions",
+            on=arns.bucket(repository.bucket),
+            because=because,
+            when={"StringLike": {"s3:prefix": f"{repository.key_prefix}*"}} if repository.prefix else None,
+        )
+        for repository in repositories
+    ]
+
+
+def _collect_permissions(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            on=arns.ledger,
+            because="finds attempts that are closed, and notes that their chunks are gone",
+        ),
+        allow(
+            "dynamodb:DeleteItem",
+            on=arns.ledger,
+            because="chunks of attempts that can never commit; never a header or a head",
+            when={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["chunk#*"]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""What is proven about the templates, without deploying them."""

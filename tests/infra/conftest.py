@@ -1,0 +1,19 @@
+"""One synthesis of the shipped example, and one of the largest deployment, for all tests of the templates."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.permissions_page import synthesize
+from tests.infra.templates import Assembly
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """repositories.toml as it is shipped, for a known account and region."""
+    return Assembly.read(synthesize(tmp_path_factory.mktemp("shipped")))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return Path(__file__).resolve().parent.parent.parent

@@ -1,0 +1,129 @@
+"""What runs: functions, queues, schedules, alarms, and what the `rwm` command learns."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+
+from functions.configuration import read_toml
+from functions.domain.repositories import Repository
+from tests.infra.templates import Assembly
+
+MINUTES = 60
+HANDLERS = {
+    "rwm-record": ("functions.record.record.handler", 15 * MINUTES),
+    "rwm-collect-chunks": ("functions.record.collect_chunks.handler", 5 * MINUTES),
+    "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
+    "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
+    "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
+}
+
+
+def _named(assembly: Assembly, resource_type: str, field: str) -> dict[str, Any]:
+    return {properties[field]: properties for _, properties in assembly.of_type(resource_type)}
+
+
+def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: Assembly) -> None:
+    functions = _named(shipped, "AWS::Lambda::Function", "FunctionName")
+    assert {name: (each["Handler"], each["Timeout"]) for name, each in functions.items()} == HANDLERS
+    for name, function in functions.items():
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["arm64"]
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": f"/aws/lambda/{name}"}
+        assert function["Environment"]["Variables"] == {
+            "RWM_LEDGER": "rwm-ledger",
+            "RWM_OPERATIONS": "rwm-operations",
+            "RWM_RECORDS": "rwm-records-123456789012-eu-central-1",
+            "POWERTOOLS_SERVICE_NAME": name.removeprefix("rwm-"),
+            "POWERTOOLS_METRICS_NAMESPACE": "RWM",
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+        }
+
+
+def test_every_handler_is_there(shipped: Assembly, root: Path) -> None:
+    for handler, _ in HANDLERS.values():
+        module = handler.rpartition(".")[0]
+        assert "\ndef handler(" in (root / f"{module.replace('.', '/')}.py").read_text()
+
+
+def test_all_functions_share_one_asset(shipped: Assembly) -> None:
+    functions = _named(shipped, "AWS::Lambda::Function", "FunctionName").values()
+    assert len({json.dumps(function["Code"]) for function in functions}) == 1
+
+
+def test_logs_are_kept_as_long_as_configured(shipped: Assembly) -> None:
+    groups = _named(shipped, "AWS::Logs::LogGroup", "LogGroupName")
+    expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), "/aws/vendedlogs/states/rwm-restore"}
+    assert set(groups) == expected
+    assert {group["RetentionInDays"] for group in groups.values()} == {90}
+
+
+def test_the_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly) -> None:
+    machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")["rwm-restore"]
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+    assert machine["LoggingConfiguration"]["Level"] == "ALL"
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+
+
+def test_each_repository_has_its_queue_and_all_share_the_dead_letters(shipped: Assembly) -> None:
+    queues = _named(shipped, "AWS::SQS::Queue", "QueueName")
+    assert set(queues) == {"rwm-alpha", "rwm-beta", "rwm-dead-letters"}
+    for name in ("rwm-alpha", "rwm-beta"):
+        assert queues[name]["VisibilityTimeout"] == 16 * MINUTES
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 5
+        assert "DeadLetters" in queues[name]["RedrivePolicy"]["deadLetterTargetArn"]
+    assert {queue["SqsManagedSseEnabled"] for queue in queues.values()} == {True}
+
+
+def test_a_message_in_work_is_not_handed_out_again(shipped: Assembly) -> None:
+    record = _named(shipped, "AWS::Lambda::Function", "FunctionName")["rwm-record"]
+    for name, queue in _named(shipped, "AWS::SQS::Queue", "QueueName").items():
+        assert name == "rwm-dead-letters" or queue["VisibilityTimeout"] > record["Timeout"]
+
+
+def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) -> None:
+    sources = [source for _, source in shipped.of_type("AWS::Lambda::EventSourceMapping")]
+    assert len(sources) == 2
+    for source in sources:
+        assert source["BatchSize"] == 10
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
+    schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
+    assert set(schedules) == {"alpha", "beta", "_collect-chunks"}
+    for name in ("alpha", "beta"):
+        assert schedules[name]["GroupName"] == "rwm"
+        assert schedules[name]["ScheduleExpression"] == "rate(6 hours)"
+        assert json.loads(schedules[name]["Target"]["Input"]) == {"repository": name, "reason": "schedule"}
+        assert "RecordFunction" in schedules[name]["Target"]["Arn"]
+    assert schedules["_collect-chunks"]["ScheduleExpression"] == "rate(1 day)"
+    assert "CollectChunksFunction" in schedules["_collect-chunks"]["Target"]["Arn"]
+
+
+def test_dead_letters_and_errors_of_record_raise_alarms(shipped: Assembly) -> None:
+    alarms = {alarm["MetricName"]: alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")}
+    assert set(alarms) == {"ApproximateNumberOfMessagesVisible", "Errors"}
+    for alarm in alarms.values():
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembly, root: Path) -> None:
+    parameters = _named(shipped, "AWS::SSM::Parameter", "Name")
+    deployed = {Repository.model_validate_json(each["Value"]) for each in parameters.values()}
+    assert deployed == set(read_toml(root / "repositories.toml").repositories)
+    assert set(parameters) == {"/rwm/repositories/alpha", "/rwm/repositories/beta"}
+
+
+@pytest.mark.parametrize("name", ["data", "flows"])
+def test_cfn_lint_finds_nothing(shipped: Assembly, name: str) -> None:
+    template = getattr(shipped, name).content
+    # CDK names dependencies that a reference implies already.
+    settings = ManualArgs(regions=["eu-central-1"], ignore_checks=["W3005"])
+    assert [f"{each.rule.id}: {each.message}" for each in lint(json.dumps(template), config=settings)] == []

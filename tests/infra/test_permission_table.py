@@ -1,0 +1,327 @@
+"""DESIGN §8: who may do what, and who may never. Read off the synthesized templates."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import permissions_page
+from infra.permissions_page import ACCOUNT, PERSON, REGION
+from tests.infra.permissions import Identity, UnknownAction, expand, identities, several
+from tests.infra.templates import Assembly
+
+WORM_ADMINISTRATION = tuple(
+    line
+    for line in Path(__file__).with_name("worm_administration.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+DESTROYS = ("s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectRetention", "s3:PutObjectLegalHold")
+CONFIGURES = (
+    *("s3:PutBucket*", "s3:DeleteBucket*", "s3:Put*Configuration", "s3:PutObjectAcl", "s3:PutObjectVersionAcl"),
+    *("s3:Replicate*", "s3:CreateJob", "s3:UpdateObjectEncryption", "s3:CreateAccessPoint"),
+)
+ADMINISTERS = (
+    "iam:*",
+    "sts:AssumeRole",
+    "lambda:Update*",
+    "lambda:Create*",
+    "cloudformation:*",
+    "kms:Put*",
+    "kms:Schedule*",
+)
+NO_SERVICE_MAY = (
+    *DESTROYS,
+    *CONFIGURES,
+    *ADMINISTERS,
+    "s3:DeleteObject",
+    "dynamodb:DeleteTable",
+    "dynamodb:BatchWriteItem",
+)
+LEDGER_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
+
+NEVER: Mapping[str, tuple[str, ...]] = {
+    "rwm-alpha-host": WORM_ADMINISTRATION,
+    "rwm-beta-host": WORM_ADMINISTRATION,
+    "rwm-beta-maintenance": WORM_ADMINISTRATION,
+    "rwm-record": (*NO_SERVICE_MAY, "s3:GetObject*", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
+    "rwm-collect-chunks": (*NO_SERVICE_MAY, "s3:*", "sqs:*", "dynamodb:PutItem", "lambda:Invoke*", "states:*"),
+    "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
+    "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
+    "rwm-plan-restore": (*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*"),
+    "rwm-copy-batch": (*NO_SERVICE_MAY, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
+    "rwm-verify-restore": (*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
+    "rwm-restore-workflow": (*NO_SERVICE_MAY, "s3:PutObject", "dynamodb:*", "sqs:*"),
+    "rwm-operator": (*NO_SERVICE_MAY, *LEDGER_WRITES, "s3:PutObject", "states:SendTask*", "sqs:*"),
+    "rwm-approver": (*NO_SERVICE_MAY, *LEDGER_WRITES, "s3:*", "states:*", "lambda:*", "sqs:*", "scheduler:*"),
+}
+
+
+def violations(assembly: Assembly) -> dict[str, list[str]]:
+    """What each identity is allowed and may never be: allowed and forbidden must not meet."""
+    found = identities(assembly)
+    assert set(found) == set(NEVER), "an identity is not in the table, or no longer deployed"
+    overlaps = {name: sorted(found[name].allowed & expand(never)) for name, never in NEVER.items()}
+    return {name: overlap for name, overlap in overlaps.items() if overlap}
+
+
+@pytest.fixture(scope="module")
+def who(shipped: Assembly) -> dict[str, Identity]:
+    return identities(shipped)
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+RECORDS = f"arn:aws:s3:::rwm-records-{ACCOUNT}-{REGION}"
+LEDGER, OPERATIONS = _arn("dynamodb", "table/rwm-ledger"), _arn("dynamodb", "table/rwm-operations")
+
+
+def test_nobody_is_allowed_what_the_table_forbids(shipped: Assembly) -> None:
+    assert violations(shipped) == {}
+
+
+GRANT_READ_WRITE = ["s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:PutObject*", "s3:Abort*"]
+"""What CDK's Bucket.grant_read_write gives, near enough: DeleteObjectVersion and PutObjectRetention are in it."""
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_a_grant_read_write_to_anybody_is_found(shipped: Assembly, name: str) -> None:
+    assert name in violations(_with(shipped, name, {"Effect": "Allow", "Action": GRANT_READ_WRITE, "Resource": "*"}))
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_everything_but_is_found_too(shipped: Assembly, name: str) -> None:
+    assert name in violations(_with(shipped, name, {"Effect": "Allow", "NotAction": "s3:GetObject", "Resource": "*"}))
+
+
+def test_a_policy_attached_from_outside_is_found(shipped: Assembly) -> None:
+    doctored = copy.deepcopy(shipped)
+    statement = {"Effect": "Allow", "Action": "s3:DeleteObject*", "Resource": "*"}
+    policy = {"PolicyDocument": {"Statement": [statement]}, "Roles": [{"Ref": "RecordingRecordRole48816116"}]}
+    resources: Any = doctored.flows.resources
+    assert "RecordingRecordRole48816116" in resources
+    resources["Planted"] = {"Type": "AWS::IAM::Policy", "Properties": policy}
+    found = violations(doctored)
+    assert set(found) == {"rwm-record"}
+    assert "s3:deleteobjectversion" in found["rwm-record"]
+
+
+def test_an_action_that_aws_does_not_have_is_found(shipped: Assembly) -> None:
+    with pytest.raises(UnknownAction, match="s3:DeleteObjects is no action"):
+        violations(_with(shipped, "rwm-record", {"Effect": "Allow", "Action": "s3:DeleteObjects", "Resource": "*"}))
+
+
+def _with(assembly: Assembly, name: str, statement: dict[str, Any]) -> Assembly:
+    """`assembly` with one more statement for `name`."""
+    doctored = copy.deepcopy(assembly)
+    for resource in (*doctored.data.resources.values(), *doctored.flows.resources.values()):
+        properties = resource["Properties"]
+        if properties.get("RoleName") == name:
+            properties["Policies"][0]["PolicyDocument"]["Statement"].append(statement)
+        elif properties.get("ManagedPolicyName") == name:
+            properties["PolicyDocument"]["Statement"].append(statement)
+    return doctored
+
+
+def test_no_permission_comes_from_elsewhere(shipped: Assembly) -> None:
+    assert not list(shipped.of_type("AWS::IAM::Policy"))
+    assert not list(shipped.of_type("AWS::IAM::Group"))
+    assert not list(shipped.of_type("AWS::Lambda::Permission"))
+    for _, user in shipped.of_type("AWS::IAM::User"):
+        assert "Policies" not in user
+        assert user["ManagedPolicyArns"] == [user["UserName"]]
+    for _, role in shipped.of_type("AWS::IAM::Role"):
+        assert not [arn for arn in role.get("ManagedPolicyArns", ()) if ":aws:policy/" in arn]
+
+
+def test_no_access_key_is_in_a_template(shipped: Assembly) -> None:
+    assert not list(shipped.of_type("AWS::IAM::AccessKey"))
+
+
+def test_nobody_may_destroy_a_version(who: Mapping[str, Identity]) -> None:
+    assert [name for name, identity in who.items() if identity.allowed & expand(DESTROYS)] == []
+
+
+# Hosts
+
+
+@pytest.mark.parametrize("name", ["rwm-alpha-host", "rwm-beta-host", "rwm-beta-maintenance"])
+def test_a_host_may_do_its_daily_work_and_nothing_else(who: Mapping[str, Identity], name: str) -> None:
+    assert who[name].allowed == expand(
+        ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetBucketLocation", "sqs:SendMessage"]
+    )
+
+
+def test_a_host_hides_only_its_lock_files(who: Mapping[str, Identity]) -> None:
+    assert who["rwm-beta-host"].resources("s3:DeleteObject") == {"arn:aws:s3:::rwm-demo-beta/restic/beta/locks/*"}
+
+
+def test_a_host_that_may_hide_and_maintenance_hide_in_their_repository_only(who: Mapping[str, Identity]) -> None:
+    assert who["rwm-alpha-host"].resources("s3:DeleteObject") == {"arn:aws:s3:::rwm-demo-alpha/*"}
+    assert who["rwm-beta-maintenance"].resources("s3:DeleteObject") == {"arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
+
+
+@pytest.mark.parametrize("name", ["rwm-beta-host", "rwm-beta-maintenance"])
+def test_a_host_stays_in_its_prefix(who: Mapping[str, Identity], name: str) -> None:
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert who[name].resources(action) == {"arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
+    assert who[name].conditions("s3:ListBucket") == [{"StringLikeIfExists": {"s3:prefix": "restic/beta/*"}}]
+
+
+@pytest.mark.parametrize(("name", "queue"), [("rwm-alpha-host", "rwm-alpha"), ("rwm-beta-maintenance", "rwm-beta")])
+def test_a_host_sends_to_its_own_queue(who: Mapping[str, Identity], name: str, queue: str) -> None:
+    assert who[name].resources("sqs:SendMessage") == {_arn("sqs", queue)}
+
+
+def test_a_queue_takes_messages_from_its_hosts_only_and_over_tls(shipped: Assembly) -> None:
+    policies = {
+        policy["PolicyDocument"]["Statement"][0]["Resource"]: policy["PolicyDocument"]["Statement"]
+        for logical_id, policy in shipped.of_type("AWS::SQS::QueuePolicy")
+        if "DeadLetters" not in logical_id
+    }
+    users = {
+        "rwm-alpha": ["rwm-alpha-host"],
+        "rwm-beta": ["rwm-beta-host", "rwm-beta-maintenance"],
+    }
+    assert set(policies) == {_arn("sqs", queue) for queue in users}
+    for queue, senders in users.items():
+        plain, allowed, denied = policies[_arn("sqs", queue)]
+        arns = [f"arn:aws:iam::{ACCOUNT}:user/{sender}" for sender in senders]
+        assert plain["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert (plain["Effect"], plain["Action"], plain["Principal"]) == ("Deny", "sqs:*", "*")
+        assert (allowed["Effect"], allowed["Action"]) == ("Allow", "sqs:SendMessage")
+        assert allowed["Condition"] == {"ArnEquals": {"aws:PrincipalArn": arns}}
+        assert (denied["Effect"], denied["Action"], denied["Principal"]) == ("Deny", "sqs:SendMessage", "*")
+        assert denied["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": arns}}
+
+
+# Services
+
+
+def test_record_lists_versions_of_the_repositories_only(who: Mapping[str, Identity]) -> None:
+    record = who["rwm-record"]
+    assert record.resources("s3:ListBucketVersions") == {"arn:aws:s3:::rwm-demo-alpha", "arn:aws:s3:::rwm-demo-beta"}
+    assert record.conditions("s3:ListBucketVersions") == [{}, {"StringLike": {"s3:prefix": "restic/beta/*"}}]
+
+
+def test_record_writes_head_digests_and_findings_and_its_ledger(who: Mapping[str, Identity]) -> None:
+    record = who["rwm-record"]
+    assert record.resources("s3:PutObject") == {f"{RECORDS}/heads/*"}
+    assert record.resources("dynamodb:PutItem") == {LEDGER, OPERATIONS}
+    assert record.resources("dynamodb:UpdateItem") == {LEDGER}
+
+
+def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Identity]) -> None:
+    assert [name for name, each in who.items() if "dynamodb:deleteitem" in each.allowed] == ["rwm-collect-chunks"]
+    collect = who["rwm-collect-chunks"]
+    assert collect.resources("dynamodb:DeleteItem") == {LEDGER}
+    assert collect.conditions("dynamodb:DeleteItem") == [
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["chunk#*"]},
+            # ForAllValues is also true of a request without the key.
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+    ]
+
+
+def test_a_schedule_invokes_its_one_function(who: Mapping[str, Identity]) -> None:
+    for step in ("record", "collect-chunks"):
+        role = who[f"rwm-{step}-schedule"]
+        assert role.allowed == expand(["lambda:InvokeFunction"])
+        assert role.resources("lambda:InvokeFunction") == {_arn("lambda", f"function:rwm-{step}")}
+        assert role.trust is not None
+        assert role.trust["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": ACCOUNT},
+            "ArnEquals": {"aws:SourceArn": _arn("scheduler", "schedule-group/rwm")},
+        }
+
+
+def test_restore_reads_versions_only_where_repositories_lie(who: Mapping[str, Identity]) -> None:
+    repositories = {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
+    restores = {f"{RECORDS}/restores/*"}
+    assert who["rwm-plan-restore"].resources("s3:GetObjectVersion") == repositories
+    assert who["rwm-copy-batch"].resources("s3:GetObjectVersion") == repositories | restores
+    assert who["rwm-verify-restore"].resources("s3:GetObjectVersion") == restores
+
+
+def test_only_copy_writes_to_restore_targets_and_never_to_a_protected_bucket(who: Mapping[str, Identity]) -> None:
+    target = "arn:aws:s3:::rwm-restore-*/*"
+    assert [name for name, each in who.items() if target in each.resources("s3:PutObject")] == ["rwm-copy-batch"]
+    copy_batch = who["rwm-copy-batch"]
+    assert copy_batch.resources("s3:PutObject") == {target, f"{RECORDS}/restores/*/results/*"}
+    denied = {
+        resource
+        for each in copy_batch.statements
+        if each["Effect"] == "Deny" and each["Action"] == "s3:PutObject"
+        for resource in several(each["Resource"])
+    }
+    assert denied == {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/*"}
+
+
+def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]) -> None:
+    for name in ("rwm-plan-restore", "rwm-verify-restore"):
+        assert who[name].resources("s3:PutObject") == {f"{RECORDS}/restores/*"}
+    assert who["rwm-verify-restore"].resources("dynamodb:PutItem") == {OPERATIONS}
+
+
+def test_the_workflow_invokes_its_three_steps_and_starts_only_itself(who: Mapping[str, Identity]) -> None:
+    workflow = who["rwm-restore-workflow"]
+    steps = ("plan-restore", "copy-batch", "verify-restore")
+    assert workflow.resources("lambda:InvokeFunction") == {_arn("lambda", f"function:rwm-{step}") for step in steps}
+    assert workflow.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
+    assert workflow.resources("states:StopExecution") == {
+        _arn("states", "execution:rwm-restore:*"),
+        _arn("states", "execution:rwm-restore/*"),
+    }
+
+
+def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> None:
+    services = {
+        name: each.trust["Principal"]["Service"]
+        for name, each in who.items()
+        if each.trust and "Service" in each.trust["Principal"]
+    }
+    functions = ("record", "collect-chunks", "plan-restore", "copy-batch", "verify-restore")
+    assert services == {
+        **{f"rwm-{step}": "lambda.amazonaws.com" for step in functions},
+        "rwm-record-schedule": "scheduler.amazonaws.com",
+        "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
+        "rwm-restore-workflow": "states.amazonaws.com",
+    }
+
+
+# People
+
+
+def test_an_operator_starts_record_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
+    operator = who["rwm-operator"]
+    assert operator.resources("lambda:InvokeFunction") == {_arn("lambda", "function:rwm-record")}
+    assert operator.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
+    assert operator.resources("s3:GetObject") == {f"{RECORDS}/restores/*"}
+
+
+def test_an_approver_reads_and_needs_mfa(who: Mapping[str, Identity]) -> None:
+    approver = who["rwm-approver"]
+    assert approver.allowed == expand(["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath"])
+    assert approver.trust is not None
+    assert approver.trust["Principal"] == {"AWS": PERSON}
+    assert approver.trust["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+
+
+# Documentation
+
+
+def test_the_page_in_docs_is_what_is_deployed(shipped: Assembly) -> None:
+    assert permissions_page.PAGE.read_text() == permissions_page.page(shipped.directory), (
+        "docs/permissions.md is out of date; run .venv/bin/python -m infra.permissions_page"
+    )
+
+
+def test_the_page_tells_every_statement_of_the_templates(shipped: Assembly, who: Mapping[str, Identity]) -> None:
+    told = permissions_page.page(shipped.directory)
+    for name, identity in who.items():
+        section = told.split(f"## {name}\n")[1].split("\n## ")[0]
+        assert len([line for line in section.splitlines() if line.startswith("| ")]) == len(identity.statements) + 1
