@@ -25,8 +25,10 @@ RECORD_TIMEOUT = cdk.Duration.minutes(15)
 VISIBILITY = cdk.Duration.minutes(16)
 """Longer than the function may run, so that a message in work is not handed out a second time."""
 DELIVERIES = 5
-RETENTION = cdk.Duration.days(14)
-"""SQS's longest: time for a person to look at a dead letter."""
+EVENTS_KEPT = cdk.Duration.days(4)
+"""An event this old has long been answered by a schedule."""
+DEAD_LETTERS_KEPT = cdk.Duration.days(14)
+"""SQS's longest, since a dead letter's age counts from when it was first sent: time for a person to look at it."""
 
 
 class Recording(Construct):
@@ -72,7 +74,7 @@ class Recording(Construct):
             queue_name=arns.names.dead_letters,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=RETENTION,
+            retention_period=DEAD_LETTERS_KEPT,
         )
 
     def _queue(self, scope: Construct, repository: Repository, arns: Arns, dead_letters: sqs.Queue) -> None:
@@ -82,7 +84,7 @@ class Recording(Construct):
             queue_name=arns.names.queue(repository.name),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             visibility_timeout=VISIBILITY,
-            retention_period=RETENTION,
+            retention_period=EVENTS_KEPT,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=DELIVERIES),
         )
         sqs.CfnQueuePolicy(scope, "Policy", queues=[queue.queue_url], policy_document=queue_policy(repository, arns))

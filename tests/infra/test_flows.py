@@ -85,6 +85,12 @@ def test_a_message_in_work_is_not_handed_out_again(shipped: Assembly) -> None:
         assert name == "rwm-dead-letters" or queue["VisibilityTimeout"] > record["Timeout"]
 
 
+def test_a_dead_letter_is_kept_for_ten_days_after_the_last_try(shipped: Assembly) -> None:
+    queues = _named(shipped, "AWS::SQS::Queue", "QueueName")
+    kept = {name: queue["MessageRetentionPeriod"] // (24 * 60 * MINUTES) for name, queue in queues.items()}
+    assert kept == {"rwm-alpha": 4, "rwm-beta": 4, "rwm-dead-letters": 14}
+
+
 def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) -> None:
     sources = [source for _, source in shipped.of_type("AWS::Lambda::EventSourceMapping")]
     assert len(sources) == 2
