@@ -50,7 +50,11 @@ def read_bundled(path: Path = BUNDLED) -> Configuration:
 
 def _explain(path: Path, content: Mapping[str, Any], error: ValidationError) -> str:
     lines = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    if len(problems) > 1:
+        # pydantic also counts the repositories that are left when the wrong ones are not counted.
+        problems = [each for each in problems if (each["type"], each["loc"]) != ("too_short", ("repositories",))]
+    for problem in problems:
         location = list(problem["loc"])
         where = str(path)
         if location[:1] == ["repositories"] and len(location) > 1 and isinstance(location[1], int):

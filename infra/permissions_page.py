@@ -1,4 +1,4 @@
-"""docs/permissions.md: what each role and identity of the shipped example may do, and why.
+"""docs/permissions.md: what each role and identity may do, and why.
 
 `python -m infra.permissions_page` writes it anew; a test fails when it is not what is deployed.
 """
@@ -16,21 +16,23 @@ from infra.permission import EXPLAINED
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "permissions.md"
+EXAMPLE = ROOT / "local" / "demo" / "repositories.toml"
+"""It has both the worst case and the default."""
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 PERSON = f"arn:aws:iam::{ACCOUNT}:user/person"
 """Somebody must be named for the people's roles to be made."""
 
 _INTRODUCTION = """# What each role may do, and why
 
-Made from what is deployed for the shipped `repositories.toml` (`python -m infra.permissions_page`); a test
-fails when this page differs. Nothing else is allowed to any of them; a bucket's policy denies the worst a
-second time, to everybody (functions/domain/bucket_policy.py).
+Made from what the demo deploys: alpha, whose host may hide anything, and beta, which has the defaults and a prefix in
+its bucket (`python -m infra.permissions_page`; a test fails when this page differs). Nothing else is allowed to any of
+them; a bucket's policy denies the worst a second time, to everybody (functions/domain/bucket_policy.py).
 """
 
 
 def synthesize(outdir: Path) -> Path:
-    """The shipped example, without packing the functions, with somebody in the people's roles."""
-    configuration = with_local_principals(read_toml(ROOT / "repositories.toml"), PERSON)
+    """The example, without packing the functions, with somebody in the people's roles."""
+    configuration = with_local_principals(read_toml(EXAMPLE), PERSON)
     unpacked: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
     compose(configuration, account=ACCOUNT, region=REGION, context=unpacked, outdir=str(outdir)).synth()
     return outdir

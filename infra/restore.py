@@ -265,6 +265,14 @@ def _copy_permissions(arns: Arns) -> list[Permission]:
     protected = [f"{arns.bucket(name)}/*" for name in arns.configuration.buckets]
     return [
         *_read_versions(arns, because="copies the very versions that the state names"),
+        *(
+            allow(
+                "s3:ListBucket",
+                on=some,
+                because="without it S3 says of a version that is gone that it is denied, not that it is missing",
+            )
+            for some in by_tens([arns.bucket(name) for name in arns.configuration.buckets])
+        ),
         *_look_at_targets(arns),
         allow(
             "s3:PutObject",

@@ -128,6 +128,10 @@ class EmbeddedAws:
         for name in ("pid.json", "config", "credentials"):
             (self.directory / name).unlink(missing_ok=True)
 
+    def processes(self) -> list[int]:
+        """The server and the handlers it runs, as far as they live."""
+        return list(_living_members(self.pid))
+
     @property
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"

@@ -81,6 +81,11 @@ def test_a_wrong_value_names_the_repository_the_field_and_what_is_allowed(
     assert allowed in message
 
 
+def test_one_wrong_value_is_one_line(tmp_path: Path) -> None:
+    message = refused(tmp_path, '[repositories.alpha]\nbucket = "x"')
+    assert len(message.splitlines()) == 2
+
+
 @pytest.mark.parametrize("name", ["Alpha", "-alpha", "a" * 33, "dead-letters"])
 def test_a_wrong_name_is_named(tmp_path: Path, name: str) -> None:
     assert f"repository {name}: name: 1 to 32 of a-z" in refused(tmp_path, f'[repositories.{name}]\nbucket = "backups"')
@@ -97,6 +102,12 @@ def test_a_wrong_name_is_named(tmp_path: Path, name: str) -> None:
         ("[repositories.alpha]", "repository alpha: bucket: Field required"),
         ('operators = ["me"]\n[repositories.alpha]\nbucket = "backups"', "operators.0: the ARN of an IAM user or role"),
         ('restore_targets = ["*"]\n[repositories.alpha]\nbucket = "backups"', "restore_targets.0: "),
+        ('restore_targets = ["back*"]\n[repositories.alpha]\nbucket = "backups"', "back*, which covers backups"),
+        ('restore_targets = ["rwm-*"]\n[repositories.alpha]\nbucket = "backups"', "rwm-*, which covers rwm-records-…"),
+        (
+            'restore_targets = ["rwm-records-1-us"]\n[repositories.alpha]\nbucket = "backups"',
+            "covers rwm-records-…: no restore may write there",
+        ),
         ('log_days = 2\n[repositories.alpha]\nbucket = "backups"', "log_days: "),
     ],
 )

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -269,6 +270,20 @@ class Configuration(BaseModel):
         for field in ("adopt", "lock_days", "kms_key"):
             if getattr(one, field) != getattr(other, field):
                 raise ValueError(f"{one.name} and {other.name} share bucket {one.bucket} and must agree on {field}")
+
+    @model_validator(mode="after")
+    def _targets_are_elsewhere(self) -> Self:
+        # Of the records bucket's name, which ends with account and region, only the beginning is known here.
+        records = f"{self.names.prefix}-records-"
+        for pattern in self.restore_targets:
+            covered = [bucket for bucket in self.buckets if fnmatchcase(bucket, pattern)]
+            if records.startswith(pattern.partition("*")[0]) or pattern.startswith(records):
+                covered.append(f"{records}…")
+            if covered:
+                raise ValueError(
+                    f"restore_targets has {pattern}, which covers {covered[0]}: no restore may write there"
+                )
+        return self
 
     @property
     def names(self) -> Names:

@@ -154,6 +154,8 @@ def _stage(story: Story) -> Iterator[Stage]:
         yield Stage(aws, configuration, evidence, story, secrets.token_urlsafe(24))
     finally:
         aws.stop()
+    if left := aws.processes():
+        raise DemoFailed(f"processes {left} were left behind")
 
 
 def _play(stage: Stage) -> None:

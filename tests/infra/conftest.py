@@ -1,4 +1,4 @@
-"""One synthesis of the shipped example, and one of the largest deployment, for all tests of the templates."""
+"""One synthesis of the example, and one of the largest deployment, for all tests of the templates."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.infra.templates import Assembly
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """repositories.toml as it is shipped, for a known account and region."""
+    """The example, for a known account and region."""
     return Assembly.read(synthesize(tmp_path_factory.mktemp("shipped")))
 
 

@@ -10,7 +10,7 @@ import pytest
 from functions.configuration import read_toml
 from functions.domain.bucket_policy import Surroundings, bucket_policy
 from infra.deployment import compose
-from infra.permissions_page import ACCOUNT
+from infra.permissions_page import ACCOUNT, EXAMPLE
 from tests.infra.templates import Assembly
 
 KNOWN_IDS = Path(__file__).with_name("stateful_ids.json")
@@ -84,8 +84,8 @@ def _policy(assembly: Assembly, bucket: str) -> list[Any]:
     return statements
 
 
-def test_a_protected_bucket_has_exactly_the_policy_that_connect_prints(shipped: Assembly, root: Path) -> None:
-    configuration = read_toml(root / "repositories.toml")
+def test_a_protected_bucket_has_exactly_the_policy_that_connect_prints(shipped: Assembly) -> None:
+    configuration = read_toml(EXAMPLE)
     where = Surroundings("aws", ACCOUNT, configuration)
     for bucket, repositories in configuration.buckets.items():
         assert _policy(shipped, bucket) == bucket_policy(bucket, repositories, where)

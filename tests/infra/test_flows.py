@@ -10,6 +10,7 @@ from cfnlint.config import ManualArgs
 
 from functions.configuration import read_toml
 from functions.domain.repositories import Repository
+from infra.permissions_page import EXAMPLE
 from tests.infra.templates import Assembly
 
 MINUTES = 60
@@ -120,10 +121,10 @@ def test_dead_letters_and_errors_of_record_raise_alarms(shipped: Assembly) -> No
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembly, root: Path) -> None:
+def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembly) -> None:
     parameters = _named(shipped, "AWS::SSM::Parameter", "Name")
     deployed = {Repository.model_validate_json(each["Value"]) for each in parameters.values()}
-    assert deployed == set(read_toml(root / "repositories.toml").repositories)
+    assert deployed == set(read_toml(EXAMPLE).repositories)
     assert set(parameters) == {"/rwm/repositories/alpha", "/rwm/repositories/beta"}
 
 

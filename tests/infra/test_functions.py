@@ -11,6 +11,7 @@ import pytest
 
 from functions.configuration import read_bundled, read_toml
 from infra import functions
+from infra.permissions_page import EXAMPLE
 from tests.infra.templates import Assembly
 
 
@@ -95,7 +96,7 @@ def test_requirements_that_cannot_be_installed_stop_the_synthesis(
     monkeypatch.setattr(functions, "SOURCE", tmp_path)
     (tmp_path / "requirements.txt").write_text("boto3\n")  # no hash
     with pytest.raises(functions.BundlingFailed, match=r"not installed; nothing was synthesized"):
-        functions.pack(read_toml(root / "repositories.toml"), tmp_path / "out")
+        functions.pack(read_toml(EXAMPLE), tmp_path / "out")
 
 
 def test_the_pinned_node_runs_cdk() -> None:

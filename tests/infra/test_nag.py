@@ -10,12 +10,12 @@ from cdk_nag import AwsSolutionsChecks
 
 from functions.configuration import read_toml
 from infra.deployment import compose, with_local_principals
-from infra.permissions_page import ACCOUNT, PERSON, REGION
+from infra.permissions_page import ACCOUNT, EXAMPLE, PERSON, REGION
 
 
 def _checked(root: Path, outdir: Path) -> cdk.App:
     """A synthesis of its own: with the plugin, synth raises on findings."""
-    configuration = with_local_principals(read_toml(root / "repositories.toml"), PERSON)
+    configuration = with_local_principals(read_toml(EXAMPLE), PERSON)
     unpacked: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
     app = compose(configuration, account=ACCOUNT, region=REGION, context=unpacked, outdir=str(outdir))
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
