@@ -68,13 +68,14 @@ def test_a_map_run_is_described_by_who_may_describe_that_one(account: Account) -
 @mends("denials_have_a_request_id")
 def test_every_refusal_has_the_servers_request_id(account: Account) -> None:
     nobody = account.user(allow("ssm:GetParametersByPath"))
-    for refused in (
-        lambda: nobody("s3").list_buckets(),
-        lambda: nobody("dynamodb").list_tables(),
-        lambda: nobody("sqs").list_queues(),
-    ):
+    calls: list[Callable[[], Any]] = [
+        nobody("s3").list_buckets,
+        nobody("dynamodb").list_tables,
+        nobody("sqs").list_queues,
+    ]
+    for call in calls:
         with pytest.raises(ClientError) as denied:
-            refused()
+            call()
         assert denied.value.response["ResponseMetadata"]["RequestId"]
 
 
