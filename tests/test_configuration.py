@@ -54,6 +54,7 @@ def test_the_shipped_example_has_two_repositories_and_survives_being_bundled(tmp
         ('grace_days = "12h"\nlock_days = 1', "", "below 1d it needs unsafe_short_times = true"),
         ('max_state_age = "0s"', "max_state_age", "longer than nothing"),
         ('retention.keep_within = "10d"', "", "must be at least grace_days, which is 30d"),
+        ('min_interval = "25h"', "", "min_interval is 25h; it must be at most 1d"),
         ("lock_days = 31", "", "must not exceed grace_days, which is 30d"),
         ("lock_days = 0", "lock_days", "greater than or equal to 1"),
         ('record_schedule = "daily"', "record_schedule", "rate(1 day)"),

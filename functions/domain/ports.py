@@ -253,5 +253,5 @@ class MessageDelay(Protocol):
     """Needs sqs:ChangeMessageVisibility on the repositories' queues."""
 
     def delay(self, queue_arn: str, receipt_handle: str, seconds: int) -> None:
-        """Let a message that is given back become visible again after `seconds` (0 to 43,200)."""
+        """Let a message that is given back be seen again after `seconds`, or the longest that SQS allows."""
         ...

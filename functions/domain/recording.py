@@ -51,7 +51,7 @@ def decide(
     if head is not None and head.cut_time >= sent + SETTLE and not (head.busy and wants_quiet):
         return Answered(by=head)
     if head is not None and now < (earliest := head.recorded_at + min_interval):
-        return NotYet(until=earliest, why=f"the last recording was less than {min_interval} ago")
+        return NotYet(until=earliest, why=f"the last recording was less than {min_interval.total_seconds():.0f} s ago")
     return Due()
 
 

@@ -202,6 +202,9 @@ class Repository(BaseModel):
         for field, value in protective.items():
             if value < DAY and not self.unsafe_short_times:
                 raise ValueError(f"{field} is {_spell(value)}; below 1d it needs unsafe_short_times = true")
+        if self.min_interval > DAY:
+            # An event that waits comes back every 11 hours, which is the longest SQS allows, and five times at most.
+            raise ValueError(f"min_interval is {_spell(self.min_interval)}; it must be at most 1d")
         if self.retention.keep_within < self.grace_days:
             raise ValueError(
                 f"retention.keep_within is {_spell(self.retention.keep_within)}; "

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-LONGEST_DELAY = 43_200
-"""Seconds: SQS's largest visibility timeout."""
+LONGEST_DELAY = 11 * 3600
+"""Seconds. SQS refuses what goes beyond 12 hours from when the message was received; the hour is for the function."""
 
 
 class SqsMessageDelay:

@@ -10,6 +10,7 @@ from functions.domain.events import BadEvent
 from functions.domain.names import Names
 from functions.domain.repositories import Configuration, Repository
 from functions.record.record import RecordFunction, RecordPorts
+from tests.builders import named
 from tests.record.world import World
 
 ACCOUNT = "arn:aws:sqs:eu-central-1:123456789012"
@@ -145,6 +146,16 @@ def test_an_event_that_must_wait_is_given_back_until_it_can_be_recorded(function
     function.world.clock.advance(60)
     assert function.deliver(function.message("second", deliveries=2)) == []
     assert len(function.world.headers()) == 2
+
+
+def test_an_event_that_a_busy_state_answers_comes_back_for_a_quiet_one(function: Function) -> None:
+    function.world.put(named("locks", "l"))
+    assert function.deliver(function.message("m")) == ["m"]
+    assert function.delays.asked["receipt of m"] >= 1
+    assert [header.busy for header in function.world.headers()] == [True]
+    assert function.deliver(function.message("m", deliveries=3)) == ["m"], "within the interval"
+    function.world.clock.advance(60)
+    assert function.deliver(function.message("m", deliveries=3)) == []
 
 
 def test_an_error_while_recording_gives_the_message_back(function: Function) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,7 +41,9 @@ def truncated(*entries: str, key: str, version_id: str = "") -> str:
 
 
 @contextmanager
-def canned(*answers: str, status: int = 200) -> Iterator[tuple[S3Client, list[dict[str, list[str]]]]]:
+def canned(
+    *answers: str, status: int = 200, date: str | None = None
+) -> Iterator[tuple[S3Client, list[dict[str, list[str]]]]]:
     """A server that gives these answers, one a request, and the queries it was asked."""
     queries: list[dict[str, list[str]]] = []
     waiting = list(answers)
@@ -53,6 +56,9 @@ def canned(*answers: str, status: int = 200) -> Iterator[tuple[S3Client, list[di
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return date or super().date_time_string(timestamp)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             return
@@ -161,8 +167,8 @@ def test_an_error_stays_an_error_even_with_status_200(status: int) -> None:
         list(S3VersionLister(client, "bucket", "").versions())
 
 
-def test_the_clock_is_the_date_of_the_answer() -> None:
-    with canned("<VersioningConfiguration/>") as (client, _):
+def test_the_clock_is_the_date_of_the_answer_and_not_this_machines() -> None:
+    with canned("<VersioningConfiguration/>", date="Sat, 29 Feb 2020 12:34:56 GMT") as (client, _):
         now = S3BucketConfiguration(client, "bucket").now()
-    assert now.tzinfo is not None
-    assert now.microsecond == 0
+    assert now == datetime(2020, 2, 29, 12, 34, 56, tzinfo=UTC)
+    assert (now.tzinfo, now.microsecond) == (UTC, 0)

@@ -1,0 +1,115 @@
+"""The handlers with everything they are wired to: boto3, its clients, and the environment."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions import configuration
+from functions.domain.ledger import read_state
+from functions.domain.repositories import Configuration, Repository
+from functions.domain.values import RepositoryName
+from functions.record import collect_chunks, record
+from functions.storage.ledger import DynamoLedgerReader
+
+ALPHA = RepositoryName("alpha")
+TABLES = ("ledger", "operations")
+QUEUE = "rwm-alpha"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Powertools' Logger reads of Lambda's context."""
+
+    function_name: str = "rwm-record"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:rwm-record"
+    aws_request_id: str = "request"
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """Tables, buckets and a queue as infra makes them, and the environment that points to them."""
+    alpha = Repository.model_validate({"name": "alpha", "bucket": "backups", "prefix": "restic"})
+    bundled = tmp_path / "repositories.json"
+    bundled.write_text(Configuration(repositories=(alpha,)).model_dump_json())
+    monkeypatch.setattr(configuration.read_bundled, "__defaults__", (bundled,))
+    for name in TABLES:
+        monkeypatch.setenv(f"RWM_{name.upper()}", name)
+    monkeypatch.setenv("RWM_RECORDS", "records")
+    for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    record._function.cache_clear()
+    collect_chunks._collector.cache_clear()
+    with mock_aws():
+        dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+        for name in TABLES:
+            dynamodb.create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        for bucket in ("backups", "records"):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        boto3.client("sqs").create_queue(QueueName=QUEUE)
+        s3.put_object(Bucket="backups", Key="restic/config", Body=b"x")
+        yield s3
+    record._function.cache_clear()
+    collect_chunks._collector.cache_clear()
+
+
+def newest() -> list[str]:
+    ledger = DynamoLedgerReader(boto3.client("dynamodb"), "ledger")
+    header = next(ledger.headers(ALPHA))
+    return [version.key for version in read_state(ledger, header)]
+
+
+def message(body: str) -> dict[str, Any]:
+    sent = str(int(datetime.now(UTC).timestamp() * 1000))
+    return {
+        "messageId": "m",
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": sent, "SenderId": "AIDA"},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{QUEUE}",
+    }
+
+
+def test_a_queues_batch_is_recorded_and_its_head_is_anchored(deployed: Any) -> None:
+    answer = record.handler({"Records": [message(json.dumps({"event": "backup done"}))]}, Context())  # type: ignore[arg-type]
+    assert answer == {"batchItemFailures": []}
+    assert newest() == ["config"]
+    anchored = [each["Key"] for each in deployed.list_objects_v2(Bucket="records")["Contents"]]
+    assert len(anchored) == 1
+    assert anchored[0].startswith("heads/alpha/0000000001-")
+
+
+def test_an_operators_request_is_answered_with_the_state_and_leaves_nothing_to_collect(deployed: Any) -> None:
+    answer = record.handler({"repository": "alpha", "reason": "operator"}, Context())  # type: ignore[arg-type]
+    assert (answer["outcome"], answer["generation"]) == ("recorded", 1)
+    assert collect_chunks.handler({}, Context()) == {}  # type: ignore[arg-type]
+
+
+def test_a_bucket_whose_versioning_was_suspended_leaves_a_finding(deployed: Any) -> None:
+    deployed.put_bucket_versioning(Bucket="backups", VersioningConfiguration={"Status": "Suspended"})
+    answer = record.handler({"repository": "alpha", "reason": "schedule"}, Context())  # type: ignore[arg-type]
+    assert (answer["outcome"], answer["findings"][0]["id"]) == ("refused", "versioning-not-enabled")
+    (item,) = boto3.client("dynamodb").scan(TableName="operations")["Items"]
+    assert item["sk"]["S"] == "finding#versioning-not-enabled#0000000000"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_missing_name_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RWM_RECORDS")
+    with pytest.raises(ValueError, match="RWM_RECORDS"):
+        record.handler({"repository": "alpha", "reason": "operator"}, Context())  # type: ignore[arg-type]
