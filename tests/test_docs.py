@@ -8,6 +8,8 @@ import pytest
 
 from functions.configuration import read_toml
 from functions.domain.repositories import Configuration, Repository, Retention, Thresholds
+from tests.contract.__main__ import PAGE as CONTRACT
+from tests.contract.__main__ import page as contract_page
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "host" / "README.md"])
@@ -53,3 +55,7 @@ def test_every_make_target_that_is_documented_exists() -> None:
         named_there = set(re.findall(r"`make ([a-z-]+)", page.read_text()))
         named_there |= set(re.findall(r"^make ([a-z-]+)", page.read_text(), re.MULTILINE))
         assert named_there <= targets, page
+
+
+def test_the_contract_page_is_what_the_rules_declare() -> None:
+    assert CONTRACT.read_text() == contract_page()
