@@ -5,7 +5,7 @@ import json
 import pytest
 
 from functions.domain.cut import take_cut
-from functions.domain.documents import UnreadableDocument
+from functions.domain.documents import Document, UnreadableDocument
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
 from tests.builders import NOON, at, listing, named, pack, version
@@ -89,6 +89,17 @@ def test_an_unknown_format_is_refused_by_name() -> None:
 def test_bytes_that_are_not_canonical_are_refused(stored: bytes) -> None:
     with pytest.raises(UnreadableDocument):
         StateHeader.parse(stored)
+
+
+def test_two_kinds_of_document_with_the_same_bytes_have_different_digests() -> None:
+    class Plan(Document):
+        KIND = "plan"
+
+    class Header(Document):
+        KIND = "header"
+
+    assert Plan().canonical() == Header().canonical()
+    assert Plan().digest != Header().digest
 
 
 def test_a_head_never_has_the_digest_of_a_header() -> None:

@@ -17,6 +17,7 @@ from tests.restore.world import (
     CONFIGURATION,
     PROTECTED,
     RECORDS,
+    REPOSITORY,
     TARGET,
     Copies,
     World,
@@ -113,6 +114,15 @@ def test_a_state_of_another_repository_is_refused(world: World) -> None:
     state = world.record()
     with pytest.raises(RestoreRefused, match="gamma has no recorded state"):
         world.plan(state.id, repository=RepositoryName("gamma"))
+    assert world.writes_in(RECORDS) == 0
+
+
+def test_a_state_that_was_filed_under_another_repository_is_refused(world: World) -> None:
+    state = world.record()
+    gamma = RepositoryName("gamma")
+    world.ledger.stored_headers[gamma, 1] = world.ledger.stored_headers[REPOSITORY, 1]
+    with pytest.raises(RestoreRefused, match="is of repository beta, not of gamma; nothing was written"):
+        world.plan(state.id, repository=gamma)
     assert world.writes_in(RECORDS) == 0
 
 
