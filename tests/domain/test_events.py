@@ -56,6 +56,7 @@ def test_a_cloud_event_is_an_event_and_its_extensions_are_ignored() -> None:
             '{"event":"backup done","repository":"beta"}',
             "names repository 'beta' and came through the queue of 'alpha'",
         ),
+        ('{"event":"backup done"}' + " " * LARGEST_BODY, f"may have {LARGEST_BODY}"),
         (json.dumps({"event": "backup done", "outcome": "x" * LARGEST_BODY}), f"may have {LARGEST_BODY}"),
     ],
 )

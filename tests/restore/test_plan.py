@@ -161,6 +161,13 @@ def test_a_bucket_that_no_restore_may_write_to_is_refused(bucket: str, said: str
         check_target(Location(bucket=bucket, prefix="apart"), CONFIGURATION, RECORDS)
 
 
+@pytest.mark.parametrize("bucket", [PROTECTED, "elsewhere", RECORDS])
+def test_a_protected_bucket_and_the_records_are_refused_even_where_restore_targets_covers_them(bucket: str) -> None:
+    generous = CONFIGURATION.model_copy(update={"restore_targets": ("*",)})
+    with pytest.raises(RestoreRefused, match="nothing was written"):
+        check_target(Location(bucket=bucket, prefix="apart"), generous, RECORDS)
+
+
 def test_a_bucket_that_restore_targets_covers_is_accepted() -> None:
     check_target(Location(bucket=TARGET), CONFIGURATION, RECORDS)
 

@@ -183,13 +183,13 @@ def test_a_header_that_was_changed_or_moved_in_the_table_is_not_read(table: Tabl
     first = recorded(table)
     item = table.item(ALPHA, FIRST)
     table.delete(ALPHA, FIRST)
-    changed: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "content": {"document": {"B": first.model_copy(update={"objects": 0}).canonical()}},
         "id": {"id": {"S": "f" * 64}},
         "repository": {"pk": {"S": BETA}},
         "generation": {"sk": {"S": "state#0000000002"}},
-    }[forged]
-    table.put({**item, **changed})
+    }
+    table.put({**item, **changes[forged]})
     repository = BETA if forged == "repository" else ALPHA
     with pytest.raises(UnreadableDocument, match="nothing was decided"):
         table.ledger.header(repository, 2 if forged == "generation" else 1)
