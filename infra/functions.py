@@ -110,11 +110,11 @@ def pack(configuration: Configuration, output: Path) -> None:
 
 
 def _install_requirements(output: Path) -> None:
-    command = installation(output, *([uv] if (uv := shutil.which("uv")) else [sys.executable, "-m", "uv"]))
+    command = installation(output, sys.executable, "-m", "uv")
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise BundlingFailed(
-            f"the functions' requirements were not installed; nothing was synthesized; is uv there?\n{answer.stderr}"
+            f"the functions' requirements were not installed; nothing was synthesized\n{answer.stderr}"
         )
     # Neither is needed to run, and both would differ between machines.
     shutil.rmtree(output / "bin", ignore_errors=True)

@@ -126,8 +126,10 @@ def main() -> int:
         return 1
     figures = write_figures(Evidence(RAW), ROOT / "build" / "demo.json", story.seconds)
     story.chapter("Done")
-    story.line(f"{len(figures['host_denied'])} destructive actions were denied to the hosts' keys; ")
-    story.line(f"{figures['proven_objects']} of {figures['restored_objects']} restored objects are proven.")
+    story.line(
+        f"{len(figures['host_denied'])} kinds of calls were denied to the hosts' keys; "
+        f"{figures['proven_objects']} of {figures['restored_objects']} restored objects are proven."
+    )
     story.line("Figures: build/demo.json; the records they come from: build/raw/demo/.")
     return 0
 
