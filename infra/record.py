@@ -15,6 +15,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from functions.domain.recording import DELIVERIES
 from functions.domain.repositories import Repository
 from infra.arns import Arns
 from infra.functions import Step
@@ -24,7 +25,6 @@ from infra.policy import make_role
 RECORD_TIMEOUT = cdk.Duration.minutes(15)
 VISIBILITY = cdk.Duration.minutes(16)
 """Longer than the function may run, so that a message in work is not handed out a second time."""
-DELIVERIES = 5
 EVENTS_KEPT = cdk.Duration.days(4)
 """An event this old has long been answered by a schedule."""
 DEAD_LETTERS_KEPT = cdk.Duration.days(14)
@@ -175,7 +175,7 @@ class Recording(Construct):
             self,
             "DeadLettersAlarm",
             alarm_description="A message could not be answered: its body is malformed, or record failed on it "
-            "five times. The log of record says why; docs/operations.md says what to do.",
+            "time and again. The log of record says why; docs/operations.md says what to do.",
             metric=dead_letters.metric_approximate_number_of_messages_visible(period=every, statistic="Maximum"),
             threshold=0,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from functions.domain.cut import SETTLE
 from functions.domain.state import Head
 
+DELIVERIES = 10
+"""How often a queue gives a message out before it is a dead letter. Five waits outlast any recording in flight, one
+the interval, two ask for a quiet state; what nobody can answer comes back at once and is through in seconds."""
 IN_FLIGHT_PATIENCE = timedelta(seconds=30)
 """How soon to look again while another recording is in flight, doubled with every delivery of the message."""
 

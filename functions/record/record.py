@@ -114,12 +114,13 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
         # A run that was killed after its commit left this head without its anchor.
         ports.anchor.anchor(head)
     now = ports.bucket.now()
+    # Before anything else: that the protection is off must not wait for an interval to end.
+    if (versioning := ports.bucket.versioning()) is not Versioning.ENABLED:
+        return _refuse(_versioning_finding(repository, versioning, now), head, ports)
     sent = wish.sent or now
     decision = decide(sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet)
     if not isinstance(decision, Due):
         return decision
-    if (versioning := ports.bucket.versioning()) is not Versioning.ENABLED:
-        return _refuse(_versioning_finding(repository, versioning, now), head, ports)
     attempt = ports.new_attempt()
     try:
         ports.ledger.begin(name, attempt, now, now + LEASE)

@@ -8,9 +8,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "contract.md"
 
 _INTRODUCTION = """# Which rule of S3 is shown where
 
-The rules of S3 that RWM stands on, as tests (`tests/contract`), and the servers they run against: the strict fake, moto,
-the embedded AWS, and Ceph's RADOS Gateway (`make ceph`). "no" says that the server does otherwise, and how; there the
-rule is not run. A test fails when this page differs (`python -m tests.contract` writes it).
+The rules of S3 that RWM stands on, as tests (`tests/contract`), and the servers they run against: the strict fake,
+moto, the embedded AWS, and Ceph's RADOS Gateway (`make ceph`). "no" says that the server does otherwise, and how; there
+the rule is not run. A test fails when this page differs (`python -m tests.contract` writes it).
 
 """
 

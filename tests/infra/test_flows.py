@@ -9,6 +9,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from functions.configuration import read_toml
+from functions.domain.recording import DELIVERIES
 from functions.domain.repositories import Repository
 from infra.permissions_page import EXAMPLE
 from tests.infra.templates import Assembly
@@ -75,7 +76,7 @@ def test_each_repository_has_its_queue_and_all_share_the_dead_letters(shipped: A
     assert set(queues) == {"rwm-alpha", "rwm-beta", "rwm-dead-letters"}
     for name in ("rwm-alpha", "rwm-beta"):
         assert queues[name]["VisibilityTimeout"] == 16 * MINUTES
-        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 5
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == DELIVERIES
         assert "DeadLetters" in queues[name]["RedrivePolicy"]["deadLetterTargetArn"]
     assert {queue["SqsManagedSseEnabled"] for queue in queues.values()} == {True}
 

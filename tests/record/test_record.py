@@ -204,6 +204,14 @@ def test_a_bucket_whose_versioning_is_suspended_gives_a_finding_and_no_state(wor
     assert world.headers() == []
 
 
+def test_that_versioning_was_suspended_is_said_even_within_the_interval(world: World) -> None:
+    world.s3.create_bucket("plain")
+    world.s3.put_versioning("plain", VersioningStatus.ENABLED)
+    assert isinstance(world.event(bucket="plain"), Recorded)
+    world.s3.put_versioning("plain", VersioningStatus.SUSPENDED)
+    assert isinstance(world.event(bucket="plain"), Refused)
+
+
 def test_the_same_finding_is_written_down_once_however_many_events_come(world: World) -> None:
     world.s3.create_bucket("plain")
     for _ in range(5):

@@ -1,0 +1,90 @@
+"""One deployment for all tests here, and what takes long begun at once: while it waits, the tests go on."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.configuration import read_toml
+from local.credentials import PRINCIPALS, issue_profiles
+from local.deploy import deploy
+from local.embedded import EmbeddedAws
+from local.synthesis import ROOT, synthesize
+from tests.system.scenes import (
+    Adopted,
+    Alpha,
+    Backups,
+    Burst,
+    Forgotten,
+    Scheduled,
+    adopt,
+    back_up_and_prune,
+    burst,
+    fill_two_batches,
+    forget_as_the_host,
+    hide_everything,
+    run_the_schedule,
+)
+from tests.system.system import System
+
+REPOSITORIES = Path(__file__).with_name("repositories.toml")
+BUILD = ROOT / "build" / "system"
+"""Synthesized templates are kept here and used again until something they come from changes."""
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    configuration = read_toml(REPOSITORIES)
+    assembly = synthesize(REPOSITORIES, BUILD / "cdk.out", principals=PRINCIPALS)
+    with EmbeddedAws.start(tmp_path_factory.mktemp("aws")) as aws:
+        aws.client("s3").create_bucket(Bucket="somebody-elses-bucket")
+        deploy(aws, assembly)
+        issue_profiles(aws, configuration.names)
+        yield System(aws, configuration)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was begun as soon as everything was deployed."""
+
+    burst: Future[Burst]
+    schedule: Future[Scheduled]
+    forget: Future[Forgotten]
+    alpha: Future[Alpha]
+    wide: Future[dict[str, Any]]
+    adopted: Future[Adopted]
+    backups: Future[Backups]
+    plain_assembly: Path
+    changed_assembly: Future[Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
+    source = tmp_path_factory.mktemp("source") / "file"
+    with ThreadPoolExecutor(8) as pool:
+        yield Begun(
+            burst=pool.submit(burst, system),
+            schedule=pool.submit(run_the_schedule, system),
+            forget=pool.submit(forget_as_the_host, system),
+            alpha=pool.submit(hide_everything, system),
+            wide=pool.submit(fill_two_batches, system),
+            adopted=pool.submit(adopt, system),
+            backups=pool.submit(back_up_and_prune, system, source),
+            plain_assembly=BUILD / "cdk.out",
+            changed_assembly=pool.submit(_changed_assembly),
+        )
+
+
+def _changed_assembly() -> Path:
+    """Templates of the same repositories with one changed, and one more."""
+    changed = BUILD / "changed.toml"
+    text = REPOSITORIES.read_text()
+    assert 'min_interval = "12s"' in text
+    changed.write_text(
+        text.replace('min_interval = "12s"', 'min_interval = "2s"')
+        + '\n[repositories.added]\nbucket = "rwm-system-added"\nlock_days = 1\nmin_interval = "1s"\n'
+    )
+    return synthesize(changed, BUILD / "changed.cdk.out", principals=PRINCIPALS)
