@@ -6,7 +6,8 @@ Security rules:
 - A restore writes only where `restore_targets` allows, never into a protected bucket, and only when the
   target holds nothing, or a part of this same state. What shows otherwise is refused before any write.
 - An object is proven by the SHA-256 of the bytes in the target: equal to its name, or, where its name
-  promises none, equal to that of the pinned version. A listing proves no bytes.
+  promises none, equal to that of the pinned version. A listing proves no bytes. So a target that held what
+  a name promises keeps it, even where the state's own version is damaged.
 - Nothing is called restored unless each object is proven and the target's content root is the state's.
 """
 
@@ -379,7 +380,7 @@ class Comparison(StrEnum):
     """How the bytes in the target compare with what the state pins."""
 
     PROVEN = "proven"
-    """They are the state's, and what their name promises, if it promises anything."""
+    """They are what their name promises; or, where it promises nothing, the state's."""
     DAMAGED = "damaged"
     """They are exactly the state's; but the state's own bytes are not what their name promises."""
     DIFFERENT = "different"
