@@ -1,11 +1,18 @@
-"""How the tests are shared out between workers."""
+"""How the tests are shared out between workers, and how far properties are searched."""
 
+import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 SYSTEM = "tests/system/"
+
+# The same examples every time, so that a change fails by what it changed; `make long` searches for new ones.
+settings.register_profile("brief", derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=2_000, deadline=None)
+settings.load_profile("long" if os.environ.get("RWM_LONG") else "brief")
 
 
 class SystemTogether(LoadScopeScheduling):  # type: ignore[misc]

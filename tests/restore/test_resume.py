@@ -172,7 +172,7 @@ def test_a_restore_ends_identical_or_refuses_with_the_target_untouched(
         assert world.writes_in(RECORDS) == 0
         assert any(state.get(key) != content for key, content in before.items()), "refused without a reason"
     else:
-        # The one difference there may be: the target held what the name promises, and the state's own bytes are damaged.
+        # The one difference there may be: the target held what a name promises, and the state's own bytes are damaged.
         better = {key: content for key, content in before.items() if key == a_pack(content)}
         assert world.restored() == {**state, **better}
         damaged = {
