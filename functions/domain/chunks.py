@@ -66,9 +66,9 @@ def decode(chunk: bytes) -> list[ObjectVersion]:
             "nothing was decided; use a newer version"
         )
     try:
-        columns = zstandard.ZstdDecompressor().decompress(frame, max_output_size=header["bytes"])
-        return _unpack(columns, header)
-    except (zstandard.ZstdError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
+        return _unpack(_columns(frame, header["bytes"]), header)
+    except (zstandard.ZstdError, ValueError, KeyError, IndexError, TypeError, OverflowError, OSError) as error:
+        # OSError: a time that no clock can show.
         raise UnreadableDocument(f"a chunk of the ledger is damaged: {error}") from error
 
 
@@ -124,6 +124,13 @@ def _pack(versions: Sequence[ObjectVersion]) -> bytes:
     header = {"bytes": len(columns), "classes": list(classes), "entries": len(versions), "format": FORMAT}
     head = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     return head + b"\n" + zstandard.ZstdCompressor(level=_LEVEL).compress(columns)
+
+
+def _columns(frame: bytes, size: int) -> bytes:
+    # Before a byte is decompressed: a damaged frame may announce any size.
+    if size > COLUMN_BYTES or zstandard.frame_content_size(frame) != size:
+        raise ValueError("its columns have another size than its header says")
+    return zstandard.ZstdDecompressor().decompress(frame)
 
 
 def _unpack(columns: bytes, header: dict[str, Any]) -> list[ObjectVersion]:

@@ -2,8 +2,10 @@
 
 import base64
 import random
+import tracemalloc
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +87,31 @@ def test_a_damaged_chunk_is_refused_or_unchanged_but_never_crashes_the_reader(
         chunks.decode(bytes(chunk))
     except UnreadableDocument:
         return
+
+
+def test_a_chunk_with_a_time_that_no_clock_can_show_is_refused() -> None:
+    (chunk,) = chunks.encode([version("config")])
+    head, _, frame = chunk.partition(b"\n")
+    columns = bytearray(zstandard.ZstdDecompressor().decompress(frame))
+    (place,) = [
+        start
+        for start in range(len(columns) - 8)
+        if int.from_bytes(columns[start : start + 8], "little") == int(version("config").last_modified.timestamp())
+    ]
+    columns[place : place + 8] = (2**62).to_bytes(8, "little")
+    with pytest.raises(UnreadableDocument, match="damaged"):
+        chunks.decode(head + b"\n" + zstandard.ZstdCompressor().compress(bytes(columns)))
+
+
+def test_a_chunk_that_would_unpack_to_more_than_a_chunk_holds_is_refused_before_it_is_unpacked() -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(1 << 28))
+    header = b'{"bytes":268435456,"classes":[],"entries":0,"format":1}\n'
+    tracemalloc.start()
+    with pytest.raises(UnreadableDocument, match="another size"):
+        chunks.decode(header + bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @given(states.filter(bool), st.data())
