@@ -275,7 +275,7 @@ class System:
 
         return client
 
-    def eventually(self, what: str, look: Callable[[], Any], seconds: float = 45) -> Any:
+    def eventually(self, what: str, look: Callable[[], Any], seconds: float = 90) -> Any:
         """What `look` finds, as soon as it finds something; `what` says what was waited for."""
         deadline = time.monotonic() + seconds
         while not (found := look()):
