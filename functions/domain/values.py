@@ -70,6 +70,18 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """One key of which a finding speaks, and exactly the versions or delete markers that it holds against it."""
+
+    key: ObjectKey
+    version_ids: tuple[VersionId, ...]
+    since: datetime
+    """When the earliest of them was written, on S3's clock."""
+    standing: bool = False
+    """The fresh state itself is wrong here: it has to be mended, and cannot be acknowledged away."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was noticed: what, where, since when, and what to do."""
 
@@ -78,7 +90,9 @@ class Finding:
     repository: RepositoryName
     since: datetime
     what: str
+    """A sentence that counts and names no key: `evidence` does, and gets shorter as a person acknowledges it."""
     remedy: str
+    evidence: tuple[Evidence, ...] = ()
 
 
 def whole_second(instant: datetime) -> datetime:

@@ -1,0 +1,96 @@
+"""One repository's case: the fresh listing, and everything that it is judged against."""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from functions.domain.consistent.baseline import Baseline
+from functions.domain.consistent.fresh import Fresh
+from functions.domain.findings import FindingId
+from functions.domain.repositories import Repository
+from functions.domain.values import Evidence, Finding, ListedVersion, ObjectKey, ObjectVersion, Severity, VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A person's word that `restic migrate upgrade_repo_v2` runs within this time; it excuses one change of config."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that the rules of this level may look at."""
+
+    repository: Repository
+    fresh: Fresh
+    baseline: Baseline = field(default_factory=Baseline)
+    object_lock: bool = True
+    """Whether Object Lock is on, so that nobody can suspend versioning."""
+    migrations: tuple[Migration, ...] = ()
+    proven: Container[tuple[ObjectKey, VersionId]] = frozenset()
+    """Versions whose bytes were read and hash to their name."""
+    minimum_snapshot_age: timedelta = timedelta(days=1)
+    """Younger than this on S3's clock, no honest `restic forget` removes a snapshot."""
+    allow_multipart: bool = False
+
+    @property
+    def now(self) -> datetime:
+        """The cut time: the instant that is judged."""
+        return self.fresh.cut.time
+
+    @property
+    def md5_etags(self) -> bool:
+        """Whether a single PUT's ETag is the MD5 of its bytes."""
+        return self.repository.kms_key is None
+
+    def compare(self, one: ObjectVersion, other: ObjectVersion) -> "Bytes":
+        """What the listing can tell of two versions' bytes."""
+        if one.size != other.size:
+            return Bytes.DIFFERENT
+        if one.etag and one.etag == other.etag:
+            return Bytes.SAME
+        if all((each.key, each.version_id) in self.proven for each in (one, other)):
+            return Bytes.SAME
+        comparable = self.md5_etags and all(each.etag and not is_multipart(each) for each in (one, other))
+        return Bytes.DIFFERENT if comparable else Bytes.UNKNOWN
+
+    def finding(
+        self,
+        finding: FindingId,
+        severity: Severity,
+        what: str,
+        remedy: str,
+        *,
+        since: datetime | None = None,
+        evidence: Iterable[Evidence] = (),
+    ) -> Finding:
+        shown = tuple(evidence)
+        first = min((each.since for each in shown), default=self.now)
+        return Finding(finding, severity, self.repository.repository, since or first, what, remedy, shown)
+
+
+class Bytes(Enum):
+    """How the bytes of two versions compare, as far as a listing tells."""
+
+    SAME = auto()
+    DIFFERENT = auto()
+    UNKNOWN = auto()
+
+
+def is_multipart(version: ObjectVersion) -> bool:
+    """Whether the ETag is that of a multipart upload: a dash and the number of parts behind the digest."""
+    return "-" in version.etag
+
+
+def evidence_of(entries: Iterable[ListedVersion], *, standing: bool = False) -> Evidence:
+    """Exactly these entries (at least one) of one key."""
+    listed = list(entries)
+    return Evidence(
+        key=listed[0].key,
+        version_ids=tuple(entry.version_id for entry in listed),
+        since=min(entry.last_modified for entry in listed),
+        standing=standing,
+    )

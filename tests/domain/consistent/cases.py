@@ -1,0 +1,129 @@
+"""Small repositories as listings: what a test says about one, and everything else filled in."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from functions.domain.consistent.baseline import Baseline, Point
+from functions.domain.consistent.case import Case, Migration
+from functions.domain.consistent.check import judge
+from functions.domain.consistent.fresh import observe, pins_of
+from functions.domain.repositories import Repository
+from functions.domain.values import (
+    DeleteMarker,
+    Finding,
+    ListedVersion,
+    ObjectKey,
+    ObjectVersion,
+    VersionId,
+)
+from tests.builders import NOON, named, pack
+
+DAY = timedelta(days=1)
+KMS = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+CONFIG = ObjectKey("config")
+KEY = named("keys", "first key")
+INDEX = named("index", "index")
+PACK = pack("pack")
+SNAPSHOT = named("snapshots", "snapshot")
+
+
+def ago(days: float) -> datetime:
+    return NOON - timedelta(seconds=round(days * 86_400))
+
+
+def put(
+    key: str,
+    days: float = 20.0,
+    *,
+    body: str = "",
+    size: int = 100,
+    version_id: str = "",
+    etag: str = "",
+    storage_class: str = "STANDARD",
+) -> ObjectVersion:
+    """A version that was written `days` ago; `body` stands for its bytes."""
+    return ObjectVersion(
+        key=ObjectKey(key),
+        version_id=VersionId(version_id or f"{key[-4:]}@{days}"),
+        size=size,
+        last_modified=ago(days),
+        etag=etag or hashlib.md5((body or key).encode(), usedforsecurity=False).hexdigest(),
+        storage_class=storage_class,
+    )
+
+
+def hide(key: str, days: float) -> DeleteMarker:
+    return DeleteMarker(ObjectKey(key), VersionId(f"hidden {key[-4:]}@{days}"), ago(days))
+
+
+def healthy(*, snapshots: int = 10, packs: int = 10) -> list[ListedVersion]:
+    """A repository of twenty days, with a snapshot and a pack a day up to yesterday."""
+    return [
+        put(CONFIG),
+        put(KEY),
+        put(INDEX),
+        *(put(named("snapshots", str(day)), day + 0.5) for day in range(snapshots)),
+        *(put(pack(f"pack {day}"), day + 0.5, size=1000) for day in range(packs)),
+    ]
+
+
+def ordered(entries: Iterable[ListedVersion]) -> list[ListedVersion]:
+    return sorted(entries, key=lambda entry: (entry.key.encode(), -entry.last_modified.timestamp()))
+
+
+def repository(**settings: object) -> Repository:
+    return Repository.model_validate({"name": "alpha", "bucket": "backups-of-alpha", **settings})
+
+
+def case(
+    entries: Iterable[ListedVersion],
+    *,
+    baseline: Baseline | None = None,
+    kept: Iterable[Iterable[ObjectVersion]] = (),
+    settings: dict[str, object] | None = None,
+    at: datetime = NOON,
+    **rest: object,
+) -> Case:
+    pins = pins_of(*(sorted(state, key=lambda version: version.key) for state in kept))
+    fresh = observe(ordered(entries), at, pins)
+    return Case(
+        repository=repository(**(settings or {})),
+        fresh=fresh,
+        baseline=baseline or Baseline(),
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def found(entries: Iterable[ListedVersion], **rest: object) -> dict[str, Finding]:
+    """What the rules say, by id; two findings of one id are told apart by their severity."""
+    findings = judge(case(entries, **rest))  # type: ignore[arg-type]
+    told: dict[str, Finding] = {}
+    for each in findings:
+        told[f"{each.id} {each.severity}" if each.id in told else each.id] = each
+    return told
+
+
+def only(entries: Iterable[ListedVersion], **rest: object) -> Finding:
+    """The one thing that the rules say."""
+    (finding,) = found(entries, **rest).values()
+    return finding
+
+
+def point(days: float, *, snapshots: int = 10, data: int = 10_000, busy: bool = False) -> Point:
+    return Point(cut_time=ago(days), busy=busy, snapshots=snapshots, data_bytes=data)
+
+
+def steady(days: int = 30, *, snapshots: int = 10, data: int = 10_000) -> Baseline:
+    """A state a day, each with the same amounts."""
+    return Baseline(points=tuple(point(day, snapshots=snapshots, data=data) for day in range(days, 0, -1)))
+
+
+def versions(entries: Iterable[ListedVersion]) -> tuple[ObjectVersion, ...]:
+    return tuple(entry for entry in ordered(entries) if isinstance(entry, ObjectVersion))
+
+
+def migration(begin: float, end: float) -> Migration:
+    """Declared for the time from `begin` to `end` days ago."""
+    return Migration(ago(begin), ago(end))

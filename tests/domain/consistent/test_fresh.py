@@ -1,0 +1,96 @@
+"""One pass over a listing yields the cut and what only a key's history can tell."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory, Pin, observe, pins_of
+from functions.domain.cut import take_cut
+from functions.domain.values import ListedVersion, ObjectKey, VersionId
+from tests.builders import NOON, named
+from tests.domain.consistent.cases import CONFIG, PACK, SNAPSHOT, ago, hide, ordered, put
+
+entries = st.lists(
+    st.builds(
+        lambda key, age, marker: hide(key, age) if marker else put(key, age, version_id=f"{key}{age}{marker}"),
+        st.sampled_from(["config", PACK, SNAPSHOT, named("locks", "l"), "alien"]),
+        st.integers(-2, 40),
+        st.booleans(),
+    ),
+    unique_by=lambda entry: (entry.key, entry.last_modified),
+    max_size=20,
+).map(ordered)
+
+
+@given(entries)
+def test_the_cut_is_the_one_that_record_takes(listing: list[ListedVersion]) -> None:
+    assert observe(listing, NOON).cut == take_cut(listing, NOON)
+
+
+@given(entries)
+def test_a_version_that_is_listed_is_never_gone_and_one_that_is_not_always_is(listing: list[ListedVersion]) -> None:
+    listed = [[entry] for entry in listing if not isinstance(entry, type(hide("x", 1)))]
+    assert observe(listing, NOON, pins_of(*listed)).gone == ()  # type: ignore[arg-type]
+    lost = Pin(ObjectKey("index/lost"), frozenset({VersionId("v")}))
+    assert observe(listing, NOON, [lost]).gone == (lost,)
+
+
+def test_of_a_key_exactly_the_versions_that_were_not_listed_are_gone() -> None:
+    one, two = put(PACK, 3), put(PACK, 2)
+    lost = put(PACK, 1)
+    assert observe([two, one], NOON, pins_of([one], [two], [lost])).gone == (Pin(PACK, frozenset({lost.version_id})),)
+
+
+def test_a_marker_with_the_id_of_a_pinned_version_does_not_stand_for_it() -> None:
+    pinned = put(PACK, 3)
+    marker = hide(PACK, 2)
+    listing = [type(marker)(PACK, pinned.version_id, ago(2))]
+    assert observe(listing, NOON, pins_of([pinned])).gone == (Pin(PACK, frozenset({pinned.version_id})),)
+
+
+def test_a_key_that_was_written_once_has_no_history() -> None:
+    assert observe([put(CONFIG)], NOON).histories == ()
+
+
+def test_what_is_younger_than_the_cut_is_no_history() -> None:
+    fresh = observe(ordered([put(PACK, 1), hide(PACK, -1)]), NOON)
+    assert fresh.histories == ()
+
+
+def test_a_hidden_key_has_a_history_newest_first() -> None:
+    history = observe(ordered([put(PACK, 2), hide(PACK, 1)]), NOON).histories[0]
+    assert history == KeyHistory(PACK, (hide(PACK, 1), put(PACK, 2)), 2)
+    assert (history.current, history.versions, history.markers) == (None, (put(PACK, 2),), (hide(PACK, 1),))
+
+
+def test_of_a_flood_the_newest_entries_and_the_oldest_are_kept_and_the_key_is_named() -> None:
+    flood = ordered(put(PACK, number / 1000, version_id=str(number)) for number in range(MOST_ENTRIES * 3))
+    fresh = observe(flood, NOON)
+    assert fresh.flooded == ((PACK, MOST_ENTRIES * 3),)
+    (history,) = fresh.histories
+    assert len(history.entries) == MOST_ENTRIES
+    assert (history.entries[0], history.entries[-1]) == (flood[0], flood[-1])
+
+
+def test_bytes_are_counted_net_by_days_before_the_cut() -> None:
+    other = PACK[:-1] + ("0" if PACK[-1] != "0" else "1")
+    listing = ordered([put(PACK, 9.5, size=70), hide(PACK, 0.5), put(other, 0.2, size=30)])
+    fresh = observe(listing, NOON)
+    assert fresh.net_bytes == ((0, 30 - 70), (9, 70))
+    assert fresh.upload_days == frozenset({0, 9})
+
+
+def test_uploads_of_snapshots_are_told_in_time_order_hidden_ones_too() -> None:
+    early, late = named("snapshots", "a"), named("snapshots", "b")
+    fresh = observe(ordered([put(late, 1), put(early, 5), hide(early, 2)]), NOON)
+    assert fresh.snapshot_uploads == (ago(5), ago(1))
+
+
+def test_lock_files_have_no_history_and_the_oldest_current_one_is_dated() -> None:
+    gone, old, young = (named("locks", name) for name in "abc")
+    listing = ordered([put(gone, 9), hide(gone, 8), put(old, 3), put(young, 0.01)])
+    fresh = observe(listing, NOON)
+    assert (fresh.histories, fresh.oldest_lock) == ((), ago(3))
+    assert fresh.cut.busy
+    assert NOON - fresh.oldest_lock > timedelta(days=2) if fresh.oldest_lock else False
