@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
 FLOWS = ("record", "restore")
-PURE_THIRD_PARTY = {"pydantic", "zstandard"}
+PURE_THIRD_PARTY = {"cryptography", "pydantic", "zstandard"}
 IMPURE_STANDARD = {
     "os",
     "io",
