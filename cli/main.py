@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import access, recording, repositories, restoring, states
+from cli import access, checking, recording, repositories, restoring, states
 from cli.deployment import Deployment
 from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
 from cli.explain import explain, no_profile
 from cli.views import access as access_view
+from cli.views import checking as checking_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
 from cli.views import restoring as restoring_view
@@ -26,7 +27,8 @@ from functions.domain.ports import VersionGone
 app = typer.Typer(
     name="rwm",
     help="Restic WORM Manager: recorded states of restic repositories on S3, and their restore.\n\n"
-    "Exit codes: 0 done and clean; 1 failed; 2 refused, nothing written; 3 waiting; 4 something is damaged.",
+    "Exit codes: 0 done and clean; 1 failed; 2 refused, nothing written; 3 waiting, or a HOLD; 4 a FAIL, or something "
+    "is damaged.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -149,6 +151,24 @@ def record(
             answer = recording.record(deployed, repository)
         screen.result(answer, lambda: recording_view.show(answer))
         raise typer.Exit(answer.exit_code)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="How deep: `posture` judges configuration and rights.")
+    ] = "posture",
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Judge the repository now: what was found, how bad it is, and what to do."""
+    with _command(context, deployment, as_json, checking.UNDONE) as (deployed, screen):
+        with screen.err.status(f"checking {repository}") if screen.interactive else nullcontext():
+            verdict = checking.check(deployed, repository, level)
+        screen.result(verdict, lambda: checking_view.show(verdict))
+        raise typer.Exit(verdict.exit_code)
 
 
 @app.command("states")

@@ -1,12 +1,12 @@
 """`rwm record`: record a repository's state now, whatever its host publishes."""
 
-import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.deployment import Deployment
-from cli.exits import ExitCode, Failed
+from cli.exits import ExitCode
+from cli.invocation import invoke, unreadable
 from functions.domain.documents import Instant
 from functions.domain.values import RepositoryName, Severity, StateId
 
@@ -46,27 +46,7 @@ class Recording(BaseModel):
 
 def record(deployment: Deployment, name: str) -> Recording:
     """Ask the function `record` for a state of the repository and wait for its answer."""
-    repository = deployment.repository(name).repository
-    function = deployment.names.function("record")
-    answer = deployment.aws.lambda_.invoke(
-        FunctionName=function,
-        InvocationType="RequestResponse",
-        Payload=json.dumps({"repository": repository, "reason": "operator"}).encode(),
-    )
-    payload = answer["Payload"].read()
-    if answer.get("FunctionError"):
-        raise Failed(f"{function} failed: {_failure(payload)}; {UNDONE}; its log /aws/lambda/{function} says more")
     try:
-        return Recording.model_validate({**json.loads(payload), "repository": repository})
-    except (ValueError, TypeError, ValidationError) as error:
-        raise Failed(
-            f"{function} gave an answer this version of RWM cannot read; {UNDONE}; use the version that is deployed"
-        ) from error
-
-
-def _failure(payload: bytes) -> str:
-    try:
-        said = json.loads(payload)
-        return f"{said.get('errorType', 'error')}: {said['errorMessage']}"
-    except (ValueError, KeyError, AttributeError):
-        return payload.decode(errors="replace")[:300] or "without a word"
+        return Recording.model_validate(invoke(deployment, "record", name, UNDONE))
+    except ValidationError as error:
+        raise unreadable(deployment, "record", UNDONE) from error

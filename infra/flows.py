@@ -9,13 +9,14 @@ from functions.domain.repositories import Configuration
 from infra import functions
 from infra.arns import Arns
 from infra.catalog import Catalog
+from infra.check import Check
 from infra.people import People
 from infra.record import Recording
 from infra.restore import Restore
 
 
 class FlowsStack(cdk.Stack):
-    """Recording, restoring, who may start what, and what the `rwm` command learns."""
+    """Recording, checking, restoring, who may start what, and what the `rwm` command learns."""
 
     def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
         super().__init__(
@@ -26,7 +27,8 @@ class FlowsStack(cdk.Stack):
         )
         arns = Arns.of(self, configuration)
         code = functions.code(configuration)
-        Recording(self, "Recording", arns=arns, code=code)
+        recording = Recording(self, "Recording", arns=arns, code=code)
+        Check(self, "Check", arns=arns, code=code, schedules=recording.schedules)
         Restore(self, "Restore", arns=arns, code=code)
         People(self, "People", arns=arns)
         Catalog(self, "Catalog", arns=arns)

@@ -30,7 +30,7 @@ class People(Construct):
                 arns,
                 trust=_trusting(configuration.operators),
                 permissions=[*_reading(arns), *_operating(arns)],
-                description="Starts recordings and restores, and reads what came of them",
+                description="Starts recordings, checks and restores, and reads what came of them",
             )
         if configuration.approvers:
             self._role(
@@ -98,6 +98,11 @@ def _operating(arns: Arns) -> list[Permission]:
             "lambda:InvokeFunction",
             on=arns.function("record"),
             because="`rwm record` asks for a recording now",
+        ),
+        allow(
+            "lambda:InvokeFunction",
+            on=arns.function("check-posture"),
+            because="`rwm check` asks for a check now",
         ),
         allow("states:StartExecution", on=arns.restore_workflow, because="`rwm restore` starts the workflow"),
         allow(

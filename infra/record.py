@@ -4,12 +4,10 @@ The queue decides the repository, so who may send to a queue is who may ask for 
 nobody can answer ends in the one dead-letter queue, and an alarm says so.
 """
 
-import json
 from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
@@ -20,7 +18,7 @@ from functions.domain.repositories import Repository
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
-from infra.policy import make_role
+from infra.schedule import schedule, scheduler_role
 
 RECORD_TIMEOUT = cdk.Duration.minutes(15)
 VISIBILITY = cdk.Duration.minutes(16)
@@ -64,7 +62,7 @@ class Recording(Construct):
         queues = Construct(self, "Queues")
         for repository in arns.configuration.repositories:
             self._queue(Construct(queues, repository.name), repository, arns, dead_letters)
-        self._schedules(arns)
+        self.schedules = self._schedules(arns)
         self._alarms(dead_letters)
 
     def _dead_letters(self, arns: Arns) -> sqs.Queue:
@@ -99,75 +97,32 @@ class Recording(Construct):
             max_concurrency=2,
         )
 
-    def _schedules(self, arns: Arns) -> None:
+    def _schedules(self, arns: Arns) -> scheduler.CfnScheduleGroup:
         group = scheduler.CfnScheduleGroup(self, "Schedules", name=arns.names.schedule_group)
-        by_record = self._scheduler_role("record", arns)
+        by_record = scheduler_role(self, "record", arns)
         for repository in arns.configuration.repositories:
-            schedule = self._schedule(
+            schedule(
+                self,
                 f"Schedule-{repository.name}",
                 name=repository.name,
                 expression=repository.record_schedule,
                 function=self.record.function,
                 role=by_record,
                 event={"repository": repository.name, "reason": "schedule"},
-                arns=arns,
+                group=group,
             )
-            schedule.add_resource_dependency(group)
-        # A name that no repository can take: theirs begin with a letter or a digit.
-        daily = self._schedule(
+        schedule(
+            self,
             "Schedule-CollectChunks",
+            # A name that no repository can take: theirs begin with a letter or a digit.
             name="_collect-chunks",
             expression="rate(1 day)",
             function=self.collect_chunks.function,
-            role=self._scheduler_role("collect-chunks", arns),
+            role=scheduler_role(self, "collect-chunks", arns),
             event={},
-            arns=arns,
+            group=group,
         )
-        daily.add_resource_dependency(group)
-
-    def _scheduler_role(self, step: str, arns: Arns) -> iam.IRole:
-        only_ours = {
-            "StringEquals": {"aws:SourceAccount": arns.account},
-            "ArnEquals": {"aws:SourceArn": arns.schedule_group},
-        }
-        return make_role(
-            Construct(self, f"SchedulerRole-{step}"),
-            arns.names.role(f"{step}-schedule"),
-            trust=iam.PrincipalWithConditions(iam.ServicePrincipal("scheduler.amazonaws.com"), only_ours),
-            description=f"Lets EventBridge Scheduler invoke {step}",
-            permissions=[
-                allow("lambda:InvokeFunction", on=arns.function(step), because="the schedule's one target"),
-            ],
-        )
-
-    def _schedule(
-        self,
-        construct_id: str,
-        *,
-        name: str,
-        expression: str,
-        function: lambda_.Function,
-        role: iam.IRole,
-        event: dict[str, str],
-        arns: Arns,
-    ) -> scheduler.CfnSchedule:
-        return scheduler.CfnSchedule(
-            self,
-            construct_id,
-            name=name,
-            group_name=arns.names.schedule_group,
-            schedule_expression=expression,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function_arn,
-                role_arn=role.role_arn,
-                input=json.dumps(event),
-                # The next one comes soon enough: no tail of late recordings after an outage.
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=3600, maximum_retry_attempts=5
-                ),
-            ),
-        )
+        return group
 
     def _alarms(self, dead_letters: sqs.Queue) -> None:
         every = cdk.Duration.minutes(5)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
-FLOWS = ("record", "restore")
+FLOWS = ("record", "check", "restore")
 PURE_THIRD_PARTY = {"cryptography", "pydantic", "zstandard"}
 IMPURE_STANDARD = {
     "os",

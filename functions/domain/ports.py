@@ -4,10 +4,13 @@
 repository's bucket and prefix, to one target, or to one table; keys are relative to the prefix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from functions.domain.bucket_policy import Statement
+from functions.domain.posture.facts import BucketFacts
+from functions.domain.posture.host import Simulated
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import (
     AttemptId,
@@ -56,6 +59,67 @@ class PinnedReader(Protocol):
 
 class VersionGone(Exception):
     """A pinned version no longer exists (or is a delete marker)."""
+
+
+# --- what a check reads of the configuration -------------------------------------------------------
+
+
+class BucketFactsReader(Protocol):
+    """Needs s3:GetBucketAcl, s3:GetBucketObjectLockConfiguration, s3:GetBucketOwnershipControls, s3:GetBucketPolicy,
+    s3:GetBucketPublicAccessBlock, s3:GetBucketVersioning, s3:GetEncryptionConfiguration,
+    s3:GetLifecycleConfiguration and s3:GetReplicationConfiguration."""
+
+    def facts(self) -> tuple[BucketFacts, Mapping[str, str]]:
+        """How the bucket is configured, and for each fact that is None why it could not be fetched.
+
+        Raises BucketMissing.
+        """
+        ...
+
+
+class RightsSimulator(Protocol):
+    """Needs iam:SimulatePrincipalPolicy on the principals."""
+
+    def simulate(
+        self, principal: str, questions: Sequence[tuple[str, str]], bucket_statements: Sequence[Statement] | None
+    ) -> tuple[Simulated, ...]:
+        """What IAM decides for each (action, resource); the bucket's policy counts where IAM can weigh it, which it
+        does for users only.
+
+        Raises NotSimulated.
+        """
+        ...
+
+
+class PostureHistory(Protocol):
+    """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
+
+    def last(self, repository: RepositoryName) -> Mapping[str, Digest] | None:
+        """The facts' digests that the newest posture kept; None: there was none yet."""
+        ...
+
+
+class PostureLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table."""
+
+    def append(
+        self,
+        repository: RepositoryName,
+        read_at: datetime,
+        outcome: str,
+        digests: Mapping[str, Digest],
+        findings: Sequence[str],
+    ) -> None:
+        """Keep a verdict: its outcome, its facts' digests, and the ids of its findings."""
+        ...
+
+
+class BucketMissing(Exception):
+    """The bucket of a repository does not exist; nothing was judged."""
+
+
+class NotSimulated(Exception):
+    """IAM told nothing of a principal's rights; the message says why."""
 
 
 # --- the target of a restore -----------------------------------------------------------------------

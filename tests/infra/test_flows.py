@@ -18,6 +18,7 @@ MINUTES = 60
 HANDLERS = {
     "rwm-record": ("functions.record.record.handler", 15 * MINUTES),
     "rwm-collect-chunks": ("functions.record.collect_chunks.handler", 5 * MINUTES),
+    "rwm-check-posture": ("functions.check.posture.handler", 5 * MINUTES),
     "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
@@ -104,7 +105,8 @@ def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) 
 
 def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    assert set(schedules) == {"alpha", "beta", "_collect-chunks"}
+    checks = {"_check-posture-alpha", "_check-posture-beta"}
+    assert set(schedules) == {"alpha", "beta", "_collect-chunks", *checks}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
         assert schedules[name]["ScheduleExpression"] == "rate(6 hours)"
@@ -114,10 +116,21 @@ def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: 
     assert "CollectChunksFunction" in schedules["_collect-chunks"]["Target"]["Arn"]
 
 
-def test_dead_letters_and_errors_of_record_raise_alarms(shipped: Assembly) -> None:
-    alarms = {alarm["MetricName"]: alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")}
-    assert set(alarms) == {"ApproximateNumberOfMessagesVisible", "Errors"}
-    for alarm in alarms.values():
+def test_each_repositorys_posture_is_checked_every_day(shipped: Assembly) -> None:
+    schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
+    for name in ("alpha", "beta"):
+        daily = schedules[f"_check-posture-{name}"]
+        assert (daily["GroupName"], daily["ScheduleExpression"]) == ("rwm", "rate(1 day)")
+        assert json.loads(daily["Target"]["Input"]) == {"repository": name, "reason": "schedule"}
+        assert "CheckPostureFunction" in daily["Target"]["Arn"]
+
+
+def test_dead_letters_and_errors_of_record_and_check_raise_alarms(shipped: Assembly) -> None:
+    alarms = [alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")]
+    failing = {alarm["Dimensions"][0]["Value"] for alarm in alarms if alarm["MetricName"] == "Errors"}
+    assert failing == {"rwm-record", "rwm-check-posture"}
+    assert {alarm["MetricName"] for alarm in alarms} == {"ApproximateNumberOfMessagesVisible", "Errors"}
+    for alarm in alarms:
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
         assert alarm["TreatMissingData"] == "notBreaching"
 

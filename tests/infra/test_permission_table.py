@@ -39,6 +39,16 @@ NO_SERVICE_MAY = (
     "dynamodb:DeleteTable",
     "dynamodb:BatchWriteItem",
 )
+CHANGES_IDENTITIES = (
+    *("iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:PassRole", "iam:Put*"),
+    *("iam:Remove*", "iam:Set*", "iam:Update*", "iam:Upload*"),
+)
+CHECKS_NEVER = (
+    *(pattern for pattern in NO_SERVICE_MAY if pattern != "iam:*"),
+    *CHANGES_IDENTITIES,
+    *("s3:GetObject*", "s3:ListBucket*", "s3:PutObject*", "lambda:Invoke*", "states:*", "sqs:*"),
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "ssm:*", "secretsmanager:*"),
+)
 LEDGER_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 NEVER: Mapping[str, tuple[str, ...]] = {
@@ -47,6 +57,8 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-beta-maintenance": WORM_ADMINISTRATION,
     "rwm-record": (*NO_SERVICE_MAY, "s3:GetObject*", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
     "rwm-collect-chunks": (*NO_SERVICE_MAY, "s3:*", "sqs:*", "dynamodb:PutItem", "lambda:Invoke*", "states:*"),
+    "rwm-check-posture": CHECKS_NEVER,
+    "rwm-check-posture-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-plan-restore": (*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*"),
@@ -228,7 +240,7 @@ def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Ide
 
 
 def test_a_schedule_invokes_its_one_function(who: Mapping[str, Identity]) -> None:
-    for step in ("record", "collect-chunks"):
+    for step in ("record", "collect-chunks", "check-posture"):
         role = who[f"rwm-{step}-schedule"]
         assert role.allowed == expand(["lambda:InvokeFunction"])
         assert role.resources("lambda:InvokeFunction") == {_arn("lambda", f"function:rwm-{step}")}
@@ -237,6 +249,30 @@ def test_a_schedule_invokes_its_one_function(who: Mapping[str, Identity]) -> Non
             "StringEquals": {"aws:SourceAccount": ACCOUNT},
             "ArnEquals": {"aws:SourceArn": _arn("scheduler", "schedule-group/rwm")},
         }
+
+
+def test_the_check_of_posture_reads_configuration_and_rights_and_appends(who: Mapping[str, Identity]) -> None:
+    posture = who["rwm-check-posture"]
+    read = {
+        "s3:GetBucketAcl",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketVersioning",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+    }
+    own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+    tables = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
+    assert posture.allowed == expand(read | own | tables | {"iam:SimulatePrincipalPolicy"})
+    for action in read:
+        assert posture.resources(action) == {"arn:aws:s3:::rwm-demo-alpha", "arn:aws:s3:::rwm-demo-beta"}
+    users = ("rwm-alpha-host", "rwm-beta-host", "rwm-beta-maintenance")
+    assert posture.resources("iam:SimulatePrincipalPolicy") == {f"arn:aws:iam::{ACCOUNT}:user/{user}" for user in users}
+    assert posture.resources("dynamodb:GetItem") == {LEDGER}
+    assert posture.resources("dynamodb:PutItem") == posture.resources("dynamodb:Query") == {OPERATIONS}
 
 
 def test_restore_reads_versions_only_where_repositories_lie(who: Mapping[str, Identity]) -> None:
@@ -284,11 +320,12 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         for name, each in who.items()
         if each.trust and "Service" in each.trust["Principal"]
     }
-    functions = ("record", "collect-chunks", "plan-restore", "copy-batch", "verify-restore")
+    functions = ("record", "collect-chunks", "check-posture", "plan-restore", "copy-batch", "verify-restore")
     assert services == {
         **{f"rwm-{step}": "lambda.amazonaws.com" for step in functions},
         "rwm-record-schedule": "scheduler.amazonaws.com",
         "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
+        "rwm-check-posture-schedule": "scheduler.amazonaws.com",
         "rwm-restore-workflow": "states.amazonaws.com",
     }
 
@@ -296,9 +333,12 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
 # People
 
 
-def test_an_operator_starts_record_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
+def test_an_operator_starts_record_check_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
     operator = who["rwm-operator"]
-    assert operator.resources("lambda:InvokeFunction") == {_arn("lambda", "function:rwm-record")}
+    assert operator.resources("lambda:InvokeFunction") == {
+        _arn("lambda", "function:rwm-record"),
+        _arn("lambda", "function:rwm-check-posture"),
+    }
     assert operator.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
     assert operator.resources("s3:GetObject") == {f"{RECORDS}/restores/*"}
 

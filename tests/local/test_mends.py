@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.embedded import ACCOUNT, REGION
-from tests.local.conftest import Account, allow, deny, eventually, refusal
+from tests.local.conftest import Account, allow, deny, eventually, policy, refusal
 
 mends = pytest.mark.mends
 EVERYTHING = allow("*")
@@ -77,6 +77,54 @@ def test_every_refusal_has_the_servers_request_id(account: Account) -> None:
         with pytest.raises(ClientError) as denied:
             call()
         assert denied.value.response["ResponseMetadata"]["RequestId"]
+
+
+@mends("simulations_weigh_the_resource_policy")
+def test_a_simulation_weighs_the_bucket_policy_for_each_resource_and_in_its_context(account: Account) -> None:
+    bucket, iam = account.bucket(), account.client("iam")
+    arn = f"arn:aws:s3:::{bucket}"
+    host = account.user(allow("s3:*"))("sts").get_caller_identity()["Arn"]
+    denying = {
+        "Principal": "*",
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": host}, "Bool": {"aws:SecureTransport": "true"}},
+    }
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=host,
+        ActionNames=["s3:DeleteObjectVersion", "iam:PassRole"],
+        ResourceArns=[f"{arn}/mine", f"{arn}/others"],
+        ResourcePolicy=policy(deny("s3:DeleteObjectVersion", f"{arn}/others", **denying)),
+        ContextEntries=[
+            {"ContextKeyName": "aws:PrincipalArn", "ContextKeyValues": [host], "ContextKeyType": "string"},
+            {"ContextKeyName": "aws:SecureTransport", "ContextKeyValues": ["true"], "ContextKeyType": "boolean"},
+        ],
+    )
+    decisions = {
+        (result["EvalActionName"], each["EvalResourceName"]): each["EvalResourceDecision"]
+        for result in answer["EvaluationResults"]
+        for each in result["ResourceSpecificResults"]
+    }
+    assert decisions == {
+        ("s3:DeleteObjectVersion", f"{arn}/mine"): "allowed",
+        ("s3:DeleteObjectVersion", f"{arn}/others"): "explicitDeny",
+        ("iam:PassRole", f"{arn}/mine"): "implicitDeny",
+        ("iam:PassRole", f"{arn}/others"): "implicitDeny",
+    }
+    assert answer["EvaluationResults"][0]["EvalDecision"] == "explicitDeny"
+
+
+@mends("simulations_are_asked_for_on_the_principal")
+def test_a_principal_is_simulated_by_who_may_simulate_that_one(account: Account) -> None:
+    mine, other = (account.user()("sts").get_caller_identity()["Arn"] for _ in range(2))
+    simulate = account.user(allow("iam:SimulatePrincipalPolicy", mine))("iam").simulate_principal_policy
+    simulate(PolicySourceArn=mine, ActionNames=["s3:GetObject"])
+    assert refusal(simulate, PolicySourceArn=other, ActionNames=["s3:GetObject"]) == "AccessDenied"
+
+
+@mends("simulations_weigh_the_resource_policy")
+def test_a_stranger_cannot_be_simulated(account: Account) -> None:
+    simulate = account.client("iam").simulate_principal_policy
+    for stranger in (f"arn:aws:iam::{ACCOUNT}:user/nobody", "arn:aws:iam::999999999999:user/somebody"):
+        assert refusal(simulate, PolicySourceArn=stranger, ActionNames=["s3:GetObject"]) == "NoSuchEntity"
 
 
 @mends("mfa_is_remembered")

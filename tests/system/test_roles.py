@@ -58,6 +58,9 @@ class Table:
     def overwrite(self) -> Any:
         return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=b"x")
 
+    def read_configuration(self) -> Any:
+        return self.s3.get_bucket_lifecycle_configuration(Bucket=self.bucket)
+
     def suspend_versioning(self) -> Any:
         return self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Suspended"})
 
@@ -125,6 +128,9 @@ class Table:
         # As asked for, not run: it would collect.
         return self.function.invoke(FunctionName="rwm-collect-chunks", InvocationType="DryRun", Payload=b"{}")
 
+    def start_check(self) -> Any:
+        return self.function.invoke(FunctionName="rwm-check-posture", Payload=b"{}")
+
     def start_restore(self) -> Any:
         return self.stepfunctions.start_execution(
             stateMachineArn=f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:rwm-restore", input="{}"
@@ -179,7 +185,13 @@ NOBODY: tuple[Try, ...] = (
 )
 """What no role may, whoever it is."""
 
-STARTS: tuple[Try, ...] = (Table.start_record, Table.start_copy, Table.start_collect, Table.start_restore)
+STARTS: tuple[Try, ...] = (
+    Table.start_record,
+    Table.start_check,
+    Table.start_copy,
+    Table.start_collect,
+    Table.start_restore,
+)
 STOPS: tuple[Try, ...] = (Table.stop_restore,)
 READS: tuple[Try, ...] = (Table.read, Table.read_version)
 WRITES: tuple[Try, ...] = (Table.write_state, Table.change_state, Table.write_finding)
@@ -194,6 +206,13 @@ ROLES: dict[str, tuple[Try, tuple[Try, ...]]] = {
     "collect-chunks": (
         Table.delete_chunk,
         (*READS, *STARTS, *RECORDS, Table.write_state, Table.write_finding, Table.list_versions, Table.write_target),
+    ),
+    "check-posture": (
+        Table.read_configuration,
+        (
+            *(*READS, *STARTS, *RECORDS, Table.write_state, Table.change_state, Table.list_versions),
+            *(Table.write_target, Table.list_target, Table.delete_chunk),
+        ),
     ),
     "plan-restore": (
         Table.write_plan,
@@ -214,6 +233,10 @@ ROLES: dict[str, tuple[Try, tuple[Try, ...]]] = {
     "record-schedule": (
         Table.start_record,
         (*READS, *WRITES, *RECORDS, Table.start_copy, Table.start_collect, Table.start_restore, Table.read_state),
+    ),
+    "check-posture-schedule": (
+        Table.start_check,
+        (*READS, *WRITES, *RECORDS, Table.start_copy, Table.start_record, Table.start_restore, Table.read_state),
     ),
     "collect-chunks-schedule": (
         Table.start_collect,

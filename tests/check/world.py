@@ -1,0 +1,95 @@
+"""A repository's bucket as it is configured, its hosts' rights, and the operations table, in memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from functions.check.posture import PosturePorts, Verdict, check_posture
+from functions.domain.bucket_policy import Statement, Surroundings
+from functions.domain.ports import NotSimulated
+from functions.domain.posture.facts import BucketFacts
+from functions.domain.posture.host import Decision, Simulated
+from functions.domain.repositories import Repository
+from functions.domain.values import Digest, Finding, RepositoryName
+from tests.domain.posture.buckets import alpha, good, surroundings
+from tests.fakes.ledger import FakeLedger
+
+
+@dataclass
+class World:
+    """Everything that one repository's check of posture touches, and implements each port."""
+
+    where: Surroundings = field(default_factory=surroundings)
+    unread: dict[str, str] = field(default_factory=dict)
+    allowed: dict[str, set[str]] = field(default_factory=dict)
+    """Actions by principal."""
+    strangers: set[str] = field(default_factory=set)
+    kept: list[tuple[str, Mapping[str, Digest], Sequence[str]]] = field(default_factory=list)
+    """Postures, oldest first."""
+    written: list[str] = field(default_factory=list)
+    """What was appended, in order."""
+    weighed: list[Sequence[Statement] | None] = field(default_factory=list)
+    now: BucketFacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = good(self.where)
+
+    @property
+    def repository(self) -> Repository:
+        return alpha(self.where)
+
+    def change(self, **changed: object) -> None:
+        """Somebody configures the bucket, and a day passes."""
+        self.now = replace(self.now, read_at=self.now.read_at + timedelta(days=1), **changed)  # type: ignore[arg-type]
+
+    def check(self) -> Verdict:
+        ports = PosturePorts(self, self, self, FakeLedger(), _Findings(self), _Log(self))
+        return check_posture(self.repository, self.where, ports)
+
+    def found(self) -> dict[str, Finding]:
+        return {finding.id: finding for finding in self.check().findings}
+
+    # --- ports ------------------------------------------------------------------------------------
+
+    def facts(self) -> tuple[BucketFacts, Mapping[str, str]]:
+        return replace(self.now, **dict.fromkeys(self.unread)), self.unread  # type: ignore[arg-type]
+
+    def simulate(
+        self, principal: str, questions: Sequence[tuple[str, str]], bucket_statements: Sequence[Statement] | None
+    ) -> tuple[Simulated, ...]:
+        if principal in self.strangers:
+            raise NotSimulated(f"IAM does not know {principal}")
+        self.weighed.append(bucket_statements)
+        theirs = self.allowed.get(principal, set())
+        return tuple(
+            Simulated(action, resource, Decision.ALLOWED if action in theirs else Decision.IMPLICIT_DENY)
+            for action, resource in questions
+        )
+
+    def last(self, repository: RepositoryName) -> Mapping[str, Digest] | None:
+        return self.kept[-1][1] if self.kept else None
+
+
+@dataclass(frozen=True)
+class _Findings:
+    world: World
+
+    def append(self, finding: Finding, generation: int) -> bool:
+        self.world.written.append(f"{finding.id} at {generation}")
+        return True
+
+
+@dataclass(frozen=True)
+class _Log:
+    world: World
+
+    def append(
+        self,
+        repository: RepositoryName,
+        read_at: datetime,
+        outcome: str,
+        digests: Mapping[str, Digest],
+        findings: Sequence[str],
+    ) -> None:
+        self.world.written.append(f"posture {outcome}")
+        self.world.kept.append((outcome, digests, findings))

@@ -1,0 +1,259 @@
+"""Reading a bucket's configuration and a principal's rights: S3's and IAM's answers, and their refusals."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from moto import mock_aws
+
+from functions.domain.ports import BucketMissing, NotSimulated
+from functions.domain.posture.facts import BucketFacts, Encryption, Grant, LifecycleRule, ObjectLock, PublicAccess
+from functions.domain.posture.host import Decision, Simulated
+from functions.domain.values import Versioning
+from functions.storage.posture import IamRightsSimulator, S3BucketFacts
+
+BUCKET = "backups"
+DATE = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sat, 21 Nov 2026 12:00:00 GMT"}}}
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOST = "arn:aws:iam::123456789012:user/rwm-alpha-host"
+ROLE = "arn:aws:iam::123456789012:role/backup"
+DENY = {"Sid": "D", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}"}
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "get_bucket_versioning": {"Status": "Enabled"},
+    "get_object_lock_configuration": {
+        "ObjectLockConfiguration": {
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 1}},
+        }
+    },
+    "get_bucket_lifecycle_configuration": {
+        "Rules": [
+            {
+                "ID": "all",
+                "Status": "Enabled",
+                "Filter": {"And": {"Prefix": "a/", "Tags": [{"Key": "k", "Value": "v"}]}},
+                "Expiration": {"Date": datetime(2027, 1, 1, tzinfo=UTC)},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+                "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}],
+                "NoncurrentVersionTransitions": [{"NoncurrentDays": 1, "StorageClass": "DEEP_ARCHIVE"}],
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            },
+            {"ID": "old", "Status": "Disabled", "Prefix": "b/", "Expiration": {"Days": 3}},
+        ]
+    },
+    "get_bucket_policy": {"Policy": json.dumps({"Version": "2012-10-17", "Statement": DENY})},
+    "get_public_access_block": {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True}},
+    "get_bucket_encryption": {
+        "ServerSideEncryptionConfiguration": {
+            "Rules": [
+                {
+                    "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "key"},
+                    "BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]},
+                }
+            ]
+        }
+    },
+    "get_bucket_replication": {
+        "ReplicationConfiguration": {
+            "Role": "role",
+            "Rules": [
+                {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::elsewhere"}},
+                {"Status": "Disabled", "Destination": {"Bucket": "arn:aws:s3:::nowhere"}},
+            ],
+        }
+    },
+    "get_bucket_ownership_controls": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}},
+    "get_bucket_acl": {
+        "Owner": {"ID": "me"},
+        "Grants": [
+            {"Grantee": {"ID": "me", "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"},
+            {"Grantee": {"URI": "http://acs/AllUsers", "Type": "Group"}, "Permission": "READ"},
+        ],
+    },
+}
+FACTS = BucketFacts(
+    read_at=NOON,
+    versioning=Versioning.ENABLED,
+    object_lock=ObjectLock(True, "GOVERNANCE", 365),
+    lifecycle=(
+        LifecycleRule(
+            id="all",
+            prefix="a/",
+            expire_date=date(2027, 1, 1),
+            noncurrent_days=7,
+            transitions=("GLACIER", "DEEP_ARCHIVE"),
+            abort_uploads_days=1,
+        ),
+        LifecycleRule(id="old", enabled=False, prefix="b/", expire_days=3),
+    ),
+    policy=(DENY,),
+    public_access=PublicAccess(block_acls=True),
+    encryption=Encryption("aws:kms", "key", sse_c_blocked=True),
+    replication=("arn:aws:s3:::elsewhere",),
+    ownership="ObjectWriter",
+    grants=(Grant("http://acs/AllUsers", "READ"),),
+)
+
+
+def read(*refusals: tuple[str, str], **answers: dict[str, Any]) -> tuple[BucketFacts, dict[str, str]]:
+    """What is made of `ANSWERS` with some replaced by others, or by the error code that a call is refused with."""
+    s3, refused = boto3.client("s3", region_name="us-east-1"), dict(refusals)
+    with Stubber(s3) as stub:
+        for call in ("get_bucket_versioning", *ANSWERS):
+            if call in refused:
+                headers = DATE["ResponseMetadata"]
+                stub.add_client_error(call, refused[call], response_meta=headers)
+            else:
+                stub.add_response(call, {**{**ANSWERS, **answers}[call], **DATE}, {"Bucket": BUCKET})
+        facts, unread = S3BucketFacts(s3, BUCKET).facts()
+    return facts, dict(unread)
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+def test_every_answer_becomes_a_fact() -> None:
+    assert read() == (FACTS, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "fact", "means"),
+    [
+        ("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", "object_lock", ObjectLock(False)),
+        ("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", "lifecycle", ()),
+        ("get_bucket_policy", "NoSuchBucketPolicy", "policy", ()),
+        ("get_public_access_block", "NoSuchPublicAccessBlockConfiguration", "public_access", PublicAccess()),
+        ("get_bucket_replication", "ReplicationConfigurationNotFoundError", "replication", ()),
+        ("get_bucket_ownership_controls", "OwnershipControlsNotFoundError", "ownership", "ObjectWriter"),
+    ],
+)
+def test_what_is_not_set_is_a_fact_and_not_unread(call: str, code: str, fact: str, means: object) -> None:
+    facts, unread = read((call, code))
+    assert (getattr(facts, fact), unread) == (means, {})
+
+
+def test_a_bucket_that_was_never_versioned_is_off() -> None:
+    assert read(get_bucket_versioning={})[0].versioning is Versioning.OFF
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("AccessDenied", "S3 denies s3:GetLifecycleConfiguration"),
+        ("NotImplemented", "this S3 does not know s3:GetLifecycleConfiguration"),
+    ],
+)
+def test_what_is_refused_or_unknown_is_unread_with_its_reason(code: str, why: str) -> None:
+    facts, unread = read(("get_bucket_lifecycle_configuration", code))
+    assert facts.unread == ("lifecycle",)
+    assert unread == {"lifecycle": why}
+
+
+def test_an_answer_to_another_question_is_unread() -> None:
+    # An S3 that does not know a subresource answers with a listing of the bucket.
+    nothing: dict[str, Any] = {}
+    facts, unread = read(get_bucket_encryption=nothing, get_public_access_block=nothing)
+    assert facts.unread == ("public_access", "encryption")
+    assert unread["encryption"] == "what S3 answers to s3:GetEncryptionConfiguration cannot be read"
+
+
+def test_a_denial_tells_the_time_all_the_same() -> None:
+    facts, unread = read(("get_bucket_versioning", "AccessDenied"))
+    assert (facts.read_at, facts.versioning) == (NOON, None)
+    assert set(unread) == {"versioning"}
+
+
+def test_a_missing_bucket_is_said() -> None:
+    with pytest.raises(BucketMissing, match="there is no bucket backups; nothing was judged"):
+        read(("get_bucket_versioning", "NoSuchBucket"))
+
+
+def test_what_may_pass_is_not_taken_for_unread() -> None:
+    with pytest.raises(boto3.client("s3", region_name="us-east-1").exceptions.ClientError, match="SlowDown"):
+        read(("get_bucket_policy", "SlowDown"))
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        yield s3
+
+
+def test_a_new_bucket_of_moto_is_read_without_an_error(bucket: Any) -> None:
+    facts, unread = S3BucketFacts(bucket, BUCKET).facts()
+    assert unread == {}
+    assert (facts.versioning, facts.policy, facts.lifecycle, facts.grants) == (Versioning.OFF, (), (), ())
+    bucket.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [DENY]}))
+    assert S3BucketFacts(bucket, BUCKET).facts()[0].policy == (DENY,)
+
+
+# --- rights ------------------------------------------------------------------------------------------------
+
+ON_BUCKET = ("s3:PutBucketPolicy", f"arn:aws:s3:::{BUCKET}")
+ELSEWHERE = ("s3:CreateJob", "*")
+
+
+def result(action: str, decision: str, *specific: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "EvalActionName": action,
+        "EvalDecision": decision,
+        "ResourceSpecificResults": [
+            {"EvalResourceName": name, "EvalResourceDecision": each} for name, each in specific
+        ],
+    }
+
+
+def asked(principal: str, action: str, resource: str, **more: Any) -> dict[str, Any]:
+    questions = {"ActionNames": [action], "ResourceArns": [resource], "ContextEntries": ANY}
+    return {"PolicySourceArn": principal, **questions, **more}
+
+
+def page(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"EvaluationResults": list(results), "IsTruncated": False, **more}
+
+
+def test_each_resources_own_decision_is_read_from_every_page() -> None:
+    iam = boto3.client("iam")
+    with Stubber(iam) as stub:
+        question = asked(HOST, *ON_BUCKET, ResourcePolicy=ANY)
+        strict = result(ON_BUCKET[0], "implicitDeny", (ON_BUCKET[1], "allowed"))
+        stub.add_response("simulate_principal_policy", page(IsTruncated=True, Marker="m"), question)
+        stub.add_response("simulate_principal_policy", page(strict), {**question, "Marker": "m"})
+        stub.add_response("simulate_principal_policy", page(result("s3:CreateJob", "explicitDeny")), ANY_OF_ELSEWHERE)
+        rights = IamRightsSimulator(iam).simulate(HOST, [ON_BUCKET, ELSEWHERE], [DENY])
+    assert rights == (
+        Simulated(*ON_BUCKET, Decision.ALLOWED),
+        Simulated(*ELSEWHERE, Decision.EXPLICIT_DENY),
+    )
+
+
+ANY_OF_ELSEWHERE = asked(HOST, *ELSEWHERE)
+"""Without a resource policy: the bucket's is not about everything."""
+
+
+def test_a_role_is_simulated_without_the_buckets_policy_which_iam_would_refuse() -> None:
+    iam = boto3.client("iam")
+    with Stubber(iam) as stub:
+        answer = page(result(ON_BUCKET[0], "allowed", (ON_BUCKET[1], "allowed")))
+        stub.add_response("simulate_principal_policy", answer, asked(ROLE, *ON_BUCKET))
+        assert IamRightsSimulator(iam).simulate(ROLE, [ON_BUCKET], [DENY]) == (Simulated(*ON_BUCKET, Decision.ALLOWED),)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity", "InvalidInput"])
+def test_what_iam_does_not_tell_is_not_simulated(code: str) -> None:
+    iam = boto3.client("iam")
+    with Stubber(iam) as stub:
+        stub.add_client_error("simulate_principal_policy", code)
+        with pytest.raises(NotSimulated, match=f"{HOST}: {code}"):
+            IamRightsSimulator(iam).simulate(HOST, [ON_BUCKET], None)
