@@ -19,10 +19,10 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict
 
 from functions.configuration import read_bundled
 from functions.domain.bucket_policy import Statement, Surroundings
+from functions.domain.events import Request
 from functions.domain.ports import (
     BucketFactsReader,
     FindingLog,
@@ -131,13 +131,6 @@ class UnknownRepository(Exception):
     """Nothing of that name is deployed; nothing was checked."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repository: str
-    reason: Literal["schedule", "operator"]
-
-
 @dataclass(frozen=True, slots=True)
 class PostureFunction:
     """The function with everything it is wired to."""
@@ -147,7 +140,7 @@ class PostureFunction:
 
     def on_request(self, request: Mapping[str, Any], function_arn: str) -> dict[str, Any]:
         """Check for the Scheduler or an operator, and say what was found."""
-        asked = _Request.model_validate(request)
+        asked = Request.model_validate(request)
         repository = self.configuration.find(asked.repository)
         if repository is None:
             raise UnknownRepository(f"no repository {asked.repository!r} is deployed; nothing was checked")

@@ -34,6 +34,15 @@ class BackupDone(BaseModel):
     """`incomplete`: restic could not read some of the source (its exit code 3) and saved a snapshot all the same."""
 
 
+class Request(BaseModel):
+    """What the Scheduler or an operator sends to a step directly, without a queue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: str
+    reason: Literal["schedule", "operator"]
+
+
 class _FlatBody(BackupDone):
     event: Literal["backup done"]
 

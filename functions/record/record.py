@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -23,12 +23,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict
 
 from functions.configuration import read_bundled
 from functions.domain import chunks
 from functions.domain.cut import Cut, cut_time, may_list, take_cut
-from functions.domain.events import BadEvent, read_event
+from functions.domain.events import BadEvent, Request, read_event
 from functions.domain.ports import (
     BucketConfiguration,
     FindingLog,
@@ -246,13 +245,6 @@ class _GiveBack(Exception):
     """The message stays in its queue."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repository: str
-    reason: Literal["schedule", "operator"]
-
-
 @dataclass(frozen=True, slots=True)
 class RecordFunction:
     """The function with everything it is wired to."""
@@ -281,7 +273,7 @@ class RecordFunction:
 
     def on_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Record for the Scheduler or an operator, and say what came of it."""
-        asked = _Request.model_validate(request)
+        asked = Request.model_validate(request)
         repository = self.configuration.find(asked.repository)
         if repository is None:
             raise BadEvent(f"no repository {asked.repository!r} is deployed; nothing was recorded")

@@ -27,18 +27,6 @@ from tests.restore.world import (
 PACK = a_pack(b"pack 1")
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.back_up(a_backup())
-    return made
-
-
-@pytest.fixture
-def state(world: World) -> StateHeader:
-    return world.record()
-
-
 def copy_all(world: World, state: StateHeader, copier: VersionCopier | None = None) -> BatchResult:
     [request] = world.requests(world.plan(state.id))
     return world.copy(request, copier)

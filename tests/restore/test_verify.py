@@ -14,23 +14,10 @@ from tests.restore.world import (
     BadCopier,
     UnhashedCopier,
     World,
-    a_backup,
     a_pack,
 )
 
 PACK = a_pack(b"pack 1")
-
-
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.back_up(a_backup())
-    return made
-
-
-@pytest.fixture
-def state(world: World) -> StateHeader:
-    return world.record()
 
 
 def told(report: RestoreReport) -> list[tuple[str, Kind]]:
