@@ -7,13 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Environment(BaseModel):
-    """Table and bucket names, set by infra. A missing one stops the function at its first call, by name."""
+    """Names of tables, bucket and topic, set by infra. A missing one stops the function at its first call, by name."""
 
     model_config = ConfigDict(frozen=True)
 
     ledger: str = Field(alias="RWM_LEDGER", min_length=1)
     operations: str = Field(alias="RWM_OPERATIONS", min_length=1)
     records: str = Field(alias="RWM_RECORDS", min_length=1)
+    alerts: str = Field(alias="RWM_ALERTS", min_length=1)
+    """ARN of the SNS topic."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":

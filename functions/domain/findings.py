@@ -39,7 +39,8 @@ class FindingId(StrEnum):
     ACL_GRANTS_OTHERS = "acl-grants-others"
     POSTURE_NOT_READABLE = "posture-not-readable"
     DRIFT = "drift"
-    # posture: the host's rights; beside it `host_may` makes an id for each action
+    # posture: the host's rights; beside them `host_may` makes an id for each action
+    BUCKET_POLICY_GRANTS_HOST = "bucket-policy-grants-host"
     HOST_RIGHTS_NOT_JUDGED = "host-rights-not-judged"
     # consistent: is there a repository
     EMPTY_REPOSITORY = "empty-repository"

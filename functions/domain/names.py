@@ -55,6 +55,15 @@ class Names:
         return f"{self.prefix}-restore"
 
     @property
+    def check_workflow(self) -> str:
+        return f"{self.prefix}-check"
+
+    @property
+    def alerts(self) -> str:
+        """The SNS topic that tells people of findings."""
+        return f"{self.prefix}-alerts"
+
+    @property
     def schedule_group(self) -> str:
         return self.prefix
 
@@ -75,5 +84,5 @@ class Names:
         return f"/{self.prefix}/repositories"
 
 
-RESERVED = frozenset({"dead-letters", "records", "ledger", "operations", "data", "flows"})
+RESERVED = frozenset({"alerts", "dead-letters", "records", "ledger", "operations", "data", "flows"})
 """Repository names that would collide with one of the names above."""

@@ -9,12 +9,16 @@ from datetime import datetime
 from typing import Protocol
 
 from functions.domain.bucket_policy import Statement
+from functions.domain.findings import Acknowledgement
+from functions.domain.notices import Notice
 from functions.domain.posture.facts import BucketFacts
 from functions.domain.posture.host import Simulated
+from functions.domain.posture.news import LastPosture
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import (
     AttemptId,
     Digest,
+    Evidence,
     Finding,
     Listing,
     ObjectKey,
@@ -23,6 +27,7 @@ from functions.domain.values import (
     VersionId,
     Versioning,
 )
+from functions.domain.verdict import Judged, Verdict
 
 # --- a protected repository's bucket ---------------------------------------------------------------
 
@@ -91,11 +96,23 @@ class RightsSimulator(Protocol):
         ...
 
 
+class PolicyAnalyzer(Protocol):
+    """Needs access-analyzer:CheckAccessNotGranted."""
+
+    def grants(self, statements: Sequence[Statement], questions: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+        """Why a resource policy of `statements` could grant somebody one of the (action, resource); empty: it is
+        proven to grant none.
+
+        Raises NotAnalyzed.
+        """
+        ...
+
+
 class PostureHistory(Protocol):
     """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
 
-    def last(self, repository: RepositoryName) -> Mapping[str, Digest] | None:
-        """The facts' digests that the newest posture kept; None: there was none yet."""
+    def last(self, repository: RepositoryName) -> LastPosture | None:
+        """What the newest posture kept; None: there was none yet."""
         ...
 
 
@@ -110,7 +127,7 @@ class PostureLog(Protocol):
         digests: Mapping[str, Digest],
         findings: Sequence[str],
     ) -> None:
-        """Keep a verdict: its outcome, its facts' digests, and the ids of its findings."""
+        """Keep a verdict: its outcome, its facts' digests, and the marks of its findings."""
         ...
 
 
@@ -120,6 +137,10 @@ class BucketMissing(Exception):
 
 class NotSimulated(Exception):
     """IAM told nothing of a principal's rights; the message says why."""
+
+
+class NotAnalyzed(Exception):
+    """IAM Access Analyzer told nothing of a policy; the message says why."""
 
 
 # --- the target of a restore -----------------------------------------------------------------------
@@ -213,8 +234,11 @@ class LedgerReader(Protocol):
 
     def header(self, repository: RepositoryName, generation: int) -> StateHeader | None: ...
 
-    def headers(self, repository: RepositoryName) -> Iterator[StateHeader]:
-        """Newest first. Each is checked against the id it is stored under; raises UnreadableDocument."""
+    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
+        """Newest first, if not asked otherwise, and read as they are taken.
+
+        Each is checked against the id it is stored under; raises UnreadableDocument.
+        """
         ...
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None: ...
@@ -300,6 +324,52 @@ class FindingLog(Protocol):
         Returns False, and changes nothing, when the same finding is already there for that generation.
         """
         ...
+
+
+class VerdictLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table."""
+
+    def append(self, judged: Judged) -> None:
+        """Write down a verdict with the evidence behind it: the evidence first, so that no verdict is without."""
+        ...
+
+
+class VerdictReader(Protocol):
+    """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
+
+    def verdicts(self, repository: RepositoryName) -> Iterator[Verdict]:
+        """Those of the newest state first, and of one state the newest first; read as they are taken.
+
+        Those of restored copies are not among them.
+        """
+        ...
+
+    def findings(self, verdict: Verdict) -> tuple[Finding, ...]:
+        """The verdict's findings with all their evidence, in its order. Raises UnreadableDocument."""
+        ...
+
+
+class AcknowledgementReader(Protocol):
+    """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
+
+    def acknowledgements(self, repository: RepositoryName) -> tuple[Acknowledgement, ...]: ...
+
+
+class AcknowledgementLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table. Only `acknowledge` has one."""
+
+    def append(self, verdict: Verdict, finding: str, evidence: Sequence[Evidence], by: str, at: datetime) -> None:
+        """Lay this evidence of `verdict`'s finding to rest; saying so again changes nothing.
+
+        Killed in between, a part of it is acknowledged: no more than was asked.
+        """
+        ...
+
+
+class Notifier(Protocol):
+    """Needs sns:Publish on the topic of alerts."""
+
+    def notify(self, notice: Notice) -> None: ...
 
 
 class ReportLog(Protocol):

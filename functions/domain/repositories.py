@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -99,6 +100,12 @@ def _person(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]{1,64}@[A-Za-z0-9.-]{1,190}", value):
+        raise ValueError('an e-mail address: "backups@example.org"')
+    return value
+
+
 def _schedule(value: str) -> str:
     if not re.fullmatch(r"rate\(\d+ (minutes?|hours?|days?)\)|cron\([^()]{9,100}\)", value):
         raise ValueError('"rate(1 day)" or "cron(0 3 * * ? *)", as EventBridge Scheduler writes them')
@@ -151,6 +158,21 @@ class Thresholds(BaseModel):
     baseline_days: Annotated[int, Field(ge=1, le=365)] = 30
 
 
+class Migration(BaseModel):
+    """A person's word that `restic migrate upgrade_repo_v2` runs within this time; it excuses one change of config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: AwareDatetime
+    until: AwareDatetime
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until <= self.since:
+            raise ValueError("until must be after since")
+        return self
+
+
 class Repository(BaseModel):
     """One restic repository: a bucket and an optional prefix, its hosts, and its rules."""
 
@@ -182,6 +204,16 @@ class Repository(BaseModel):
     prune_schedule: Schedule | None = "rate(7 days)"
     approval: Literal["hold", "always", "never"] = "hold"
     check_level: Literal["posture", "consistent", "content", "complete"] = "consistent"
+    """How deep the scheduled check looks, and `rwm check` unless told otherwise."""
+    check_schedule: Schedule = "rate(1 day)"
+    scrub_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Of the bytes already verified, how much each check of content reads again, against bit rot."""
+    minimum_snapshot_age: PositiveDuration = timedelta(days=1)
+    """Younger than this on S3's clock, no policy of yours forgets a snapshot."""
+    allow_multipart: bool = False
+    """Accept objects that were uploaded in parts, which restic's packs never are."""
+    migrations: Annotated[tuple[Migration, ...], Field(max_length=10)] = ()
+    """When `restic migrate upgrade_repo_v2` may change `config`."""
     max_state_age: PositiveDuration = timedelta(days=2)
     thresholds: Thresholds = Thresholds()
 
@@ -202,6 +234,8 @@ class Repository(BaseModel):
         for field, value in protective.items():
             if value < DAY and not self.unsafe_short_times:
                 raise ValueError(f"{field} is {_spell(value)}; below 1d it needs unsafe_short_times = true")
+        if self.check_level == "complete" and self.restic_password_secret is None:
+            raise ValueError('check_level is "complete", which needs restic_password_secret')
         if self.min_interval > DAY:
             # An event that waits comes back every 11 hours, which is the longest SQS allows, and five times at most.
             raise ValueError(f"min_interval is {_spell(self.min_interval)}; it must be at most 1d")
@@ -235,6 +269,8 @@ class Configuration(BaseModel):
 
     deployment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$")] = "rwm"
     """Prefix of every name; a second deployment in the same account takes another."""
+    alert_emails: Annotated[tuple[Annotated[str, AfterValidator(_email)], ...], Field(max_length=20)] = ()
+    """Who is told by e-mail when something is wrong; each has to confirm the subscription once."""
     operators: tuple[Person, ...] = ()
     """Who may assume the operator role."""
     approvers: tuple[Person, ...] = ()

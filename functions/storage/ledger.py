@@ -50,8 +50,8 @@ class DynamoLedgerReader:
         item = self._get(repository, _state(generation))
         return _header(item) if item else None
 
-    def headers(self, repository: RepositoryName) -> Iterator[StateHeader]:
-        for item in self._query(repository, "state#", newest_first=True):
+    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
+        for item in self._query(repository, "state#", newest_first=not oldest_first):
             yield _header(item)
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:

@@ -47,7 +47,7 @@ class Lease:
     until: datetime
 
 
-class _Table:
+class FakeTable:
     """A hook around each call, and a lock, as DynamoDB serializes what touches the same items."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Table:
         self.hook(Call(number, Moment.AFTER, name, resource, ""))
 
 
-class FakeLedger(_Table):
+class FakeLedger(FakeTable):
     """LedgerReader, RecordingLedger and ChunkCollector over the same items."""
 
     def __init__(self) -> None:
@@ -87,10 +87,11 @@ class FakeLedger(_Table):
         with self._operation("GetHeader", f"{repository}/{generation}"):
             return self._header(repository, generation)
 
-    def headers(self, repository: RepositoryName) -> Iterator[StateHeader]:
+    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
         with self._operation("QueryHeaders", repository):
             generations = sorted(
-                (generation for name, generation in self.stored_headers if name == repository), reverse=True
+                (generation for name, generation in self.stored_headers if name == repository),
+                reverse=not oldest_first,
             )
         for generation in generations:
             if (header := self._header(repository, generation)) is not None:
@@ -200,7 +201,7 @@ def _place(head: Head | None) -> tuple[int, StateId] | None:
     return (head.generation, head.state) if head else None
 
 
-class FakeFindingLog(_Table):
+class FakeFindingLog(FakeTable):
     """FindingLog."""
 
     def __init__(self) -> None:
@@ -217,7 +218,7 @@ class FakeFindingLog(_Table):
             return True
 
 
-class FakeReportLog(_Table):
+class FakeReportLog(FakeTable):
     """ReportLog."""
 
     def __init__(self) -> None:

@@ -2,15 +2,16 @@
 
 Two sources, of which one suffices: what SimulatePrincipalPolicy decided per action and resource, and the
 documents themselves (identity policies of the host, and the bucket's policy). The simulation wins, since it
-knows boundaries and service control policies; where neither answered an action, that is a finding.
+knows boundaries and service control policies; where neither answered an action, that is a finding. Without
+either, the bucket's policy still says what it denies a host whatever else that holds, and what it allows.
 
 A right is judged by resource: `allowed` anywhere counts, so read `ResourceSpecificResults`. A condition on
 an Allow is not believed to stop anybody. A Deny of the bucket's policy counts only when it covers the host
 without further conditions.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -176,11 +177,24 @@ def host_may_administer(
             )
 
 
-def host_rights_not_judged(rights: HostRights, repository: Repository, where: Surroundings) -> Iterable[Finding]:
+def host_rights_not_judged(
+    rights: HostRights, repository: Repository, where: Surroundings, bucket_statements: tuple[Statement, ...] | None
+) -> Iterable[Finding]:
+    """A HOLD for all actions together that no simulation and no identity policy answered.
+
+    The bucket's policy answers for what it denies in any case, and for what it allows by itself; that it allows
+    nothing answers nothing, since an identity policy may.
+    """
     if rights.documents is not None:
         return
     answered = {each.action.lower() for each in rights.simulated}
-    silent = [action for action, _ in questions(repository, where) if action.lower() not in answered]
+    silent = [
+        action
+        for action, resource in questions(repository, where)
+        if action.lower() not in answered
+        and not denied(bucket_statements or (), rights.principal, action, resource)
+        and not _is_allowed(rights, action, resource, bucket_statements)
+    ]
     if silent:
         yield Finding(
             FindingId.HOST_RIGHTS_NOT_JUDGED,
@@ -201,8 +215,26 @@ def judge_host(
     """Everything that is known of one host's rights; `bucket_statements` are those of the bucket's policy."""
     return (
         *host_may_administer(rights, repository, where, bucket_statements),
-        *host_rights_not_judged(rights, repository, where),
+        *host_rights_not_judged(rights, repository, where, bucket_statements),
     )
+
+
+def weighed(
+    simulated: Iterable[Simulated], principal: str, bucket_statements: Sequence[Statement]
+) -> tuple[Simulated, ...]:
+    """`simulated` with the bucket's policy, which IAM does not weigh for a role: what it denies is denied, and what
+    it allows is allowed where nothing else said no."""
+    return tuple(replace(each, decision=_with_policy(each, principal, bucket_statements)) for each in simulated)
+
+
+def _with_policy(simulated: Simulated, principal: str, bucket_statements: Sequence[Statement]) -> Decision:
+    asked = (bucket_statements, principal, simulated.action, simulated.resource)
+    if simulated.decision is Decision.EXPLICIT_DENY or denied(*asked):
+        return Decision.EXPLICIT_DENY
+    # A policy of a bucket grants nothing elsewhere, whatever its Resource says.
+    if simulated.resource != "*" and allowed(*asked):
+        return Decision.ALLOWED
+    return simulated.decision
 
 
 def _is_allowed(

@@ -1,0 +1,178 @@
+"""What a check says of one state: a verdict, the evidence behind it, and what of it is news.
+
+A state is judged at several levels, each time anew; every verdict is kept. At each level the newest one
+counts, so that what was acknowledged or mended no longer speaks against a state.
+
+Security rules:
+- A verdict names the state by its id and is appended, never changed.
+- Acknowledged evidence is left out before the outcome is told; docs/findings.md says what can be acknowledged.
+- A state without a verdict is not good: nobody looked.
+- A person hears of each piece of evidence once, and of new evidence under the same finding again.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from functions.domain.documents import Document, Instant, Part
+from functions.domain.findings import Acknowledgement, unacknowledged
+from functions.domain.state import StateHeader
+from functions.domain.values import Digest, Finding, RepositoryName, Severity, StateId
+
+Outcome = Literal["pass", "hold", "fail"]
+
+_WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
+
+
+class CheckLevel(StrEnum):
+    """How deep a check looks; each includes those before it."""
+
+    POSTURE = "posture"
+    CONSISTENT = "consistent"
+    CONTENT = "content"
+    COMPLETE = "complete"
+
+    def includes(self, other: "CheckLevel") -> bool:
+        order = list(CheckLevel)
+        return order.index(other) <= order.index(self)
+
+
+class SeenFinding(Part):
+    """A finding as a verdict keeps it: without its evidence, which lies beside the verdict."""
+
+    id: str
+    severity: Severity
+    since: Instant
+    what: str
+    remedy: str
+    keys: int = Field(ge=0)
+    """How many keys the evidence names."""
+    fingerprint: Digest
+    """Over id, severity and all evidence: the same again is no news."""
+
+
+class Verdict(Document):
+    """One judgement of one state at one level."""
+
+    KIND: ClassVar[str] = "verdict"
+
+    repository: RepositoryName
+    state: StateId
+    generation: int = Field(ge=1)
+    cut_time: Instant
+    level: CheckLevel
+    judged_at: Instant
+    by: str
+    """The name of the check's execution, or `record`."""
+    target: str | None = None
+    """`bucket/prefix` of the restored copy that was judged instead of the state's own versions."""
+    findings: tuple[SeenFinding, ...] = ()
+    """The worst first; what was acknowledged is left out."""
+    acknowledged: int = Field(default=0, ge=0)
+    """Findings of which nothing is left once what a person acknowledged is taken away."""
+    figures: dict[str, int] = {}
+    """What was counted: objects, bytes, blobs; names as the level gives them."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict together with its findings in full, in the verdict's order."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+def outcome_of(findings: Iterable[Finding | SeenFinding]) -> Outcome:
+    """What `findings` add up to; a NOTE informs and no more."""
+    severities = {finding.severity for finding in findings}
+    if Severity.FAIL in severities:
+        return "fail"
+    return "hold" if Severity.HOLD in severities else "pass"
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: (_WORST_FIRST[finding.severity], finding.id)))
+
+
+def conclude(
+    header: StateHeader,
+    level: CheckLevel,
+    findings: Sequence[Finding],
+    acknowledgements: Iterable[Acknowledgement],
+    *,
+    judged_at: datetime,
+    by: str,
+    target: str | None = None,
+    figures: Mapping[str, int] | None = None,
+) -> Judged:
+    """The verdict on `header`'s state that `findings` lead to once the acknowledged ones are left out."""
+    left = worst_first(unacknowledged(findings, acknowledgements))
+    verdict = Verdict(
+        repository=header.repository,
+        state=header.id,
+        generation=header.generation,
+        cut_time=header.cut_time,
+        level=level,
+        judged_at=judged_at,
+        by=by,
+        target=target,
+        findings=tuple(map(seen, left)),
+        acknowledged=len(findings) - len(left),
+        figures=dict(figures or {}),
+    )
+    return Judged(verdict, left)
+
+
+def seen(finding: Finding) -> SeenFinding:
+    return SeenFinding(
+        id=finding.id,
+        severity=finding.severity,
+        since=finding.since,
+        what=finding.what,
+        remedy=finding.remedy,
+        keys=len(finding.evidence),
+        fingerprint=fingerprint(finding),
+    )
+
+
+def fingerprint(finding: Finding) -> Digest:
+    """Digest of what is found, without words and counts that change from one check to the next."""
+    evidence = sorted((each.key, sorted(each.version_ids), each.standing) for each in finding.evidence)
+    content = json.dumps([finding.id, finding.severity, evidence], ensure_ascii=True)
+    return Digest(hashlib.sha256(content.encode()).hexdigest())
+
+
+def news(verdict: Verdict, previous: Verdict | None) -> tuple[SeenFinding, ...]:
+    """FAIL and HOLD findings that the `previous` verdict of the same repository and level did not have."""
+    known = {finding.fingerprint for finding in previous.findings} if previous else set()
+    return tuple(
+        finding
+        for finding in verdict.findings
+        if finding.severity is not Severity.NOTE and finding.fingerprint not in known
+    )
+
+
+def is_good(header: StateHeader, verdicts: Iterable[Verdict]) -> bool:
+    """Whether a state is one to go back to: quiet, judged at least `consistent`, and at each level at which it was
+    judged the newest verdict has no FAIL and no HOLD.
+
+    `verdicts` in any order; those of other states, and of restored copies, do not count. Of two of the same
+    second the worse one counts.
+    """
+    newest: dict[CheckLevel, tuple[datetime, bool]] = {}
+    for verdict in verdicts:
+        if verdict.state == header.id and verdict.target is None:
+            judged = (verdict.judged_at, verdict.outcome != "pass")
+            newest[verdict.level] = max(judged, newest.get(verdict.level, judged))
+    bad = any(is_bad for _, is_bad in newest.values())
+    return CheckLevel.CONSISTENT in newest and not bad and not header.busy
