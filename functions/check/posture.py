@@ -1,7 +1,7 @@
 """Judge how a repository's bucket is configured, and whether its hosts could change that.
 
-gather: the bucket's configuration, what IAM says of each host's rights, the last posture  ->  decide: the
-findings and the verdict  ->  apply: append both.
+gather: the bucket's configuration, what IAM says of each host's rights and of the bucket's policy, the last
+posture  ->  decide: the findings, the verdict, and what of it is news  ->  apply: append findings and verdict.
 
 Security rules:
 - It reads configuration only: no object, no version, no listing.
@@ -11,9 +11,9 @@ Security rules:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -21,29 +21,35 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
-from functions.domain.bucket_policy import Statement, Surroundings
+from functions.domain.bucket_policy import Surroundings
 from functions.domain.events import Request
+from functions.domain.notices import notice_of
 from functions.domain.ports import (
     BucketFactsReader,
     FindingLog,
     LedgerReader,
+    NotAnalyzed,
+    Notifier,
     NotSimulated,
+    PolicyAnalyzer,
     PostureHistory,
     PostureLog,
     RightsSimulator,
 )
 from functions.domain.posture.bucket import judge
-from functions.domain.posture.host import Decision, HostRights, Simulated, judge_host, questions
-from functions.domain.posture.policy import denied
+from functions.domain.posture.facts import BucketFacts
+from functions.domain.posture.grants import bucket_policy_grants_host, for_hosts_alone, grants_to_ask_about
+from functions.domain.posture.host import HostRights, Simulated, judge_host, questions, weighed
+from functions.domain.posture.news import mark, news
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.values import Finding, Severity, zulu
+from functions.domain.verdict import CheckLevel, Outcome, outcome_of, seen, worst_first
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoCheckFindingLog, DynamoPostureHistory, DynamoPostureLog
-from functions.storage.posture import IamRightsSimulator, S3BucketFacts
-
-Outcome = Literal["pass", "hold", "fail"]
+from functions.storage.posture import AccessAnalyzer, IamRightsSimulator, S3BucketFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,72 +58,87 @@ class PosturePorts:
 
     bucket: BucketFactsReader
     simulator: RightsSimulator
+    analyzer: PolicyAnalyzer
     history: PostureHistory
     ledger: LedgerReader
     findings: FindingLog
     log: PostureLog
+    notifier: Notifier
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Posture:
     """What posture says of a repository."""
 
     outcome: Outcome
     findings: tuple[Finding, ...]
     """The worst first."""
     unread: Mapping[str, str]
-    """What could not be read, a fact of the bucket or a principal, and why."""
+    """What could not be read, a fact of the bucket, a principal or the analyzer, and why."""
+    news: tuple[Finding, ...] = ()
+    """FAIL and HOLD findings that the last posture did not have, the worst first."""
 
 
-def check_posture(repository: Repository, where: Surroundings, ports: PosturePorts) -> Verdict:
+def check_posture(repository: Repository, where: Surroundings, ports: PosturePorts) -> Posture:
     """Judge `repository` and write down what was found. Raises BucketMissing."""
     name = repository.repository
     before = ports.history.last(name)
     facts, unread = ports.bucket.facts()
-    found = [*judge(facts, repository, where, before)]
     reasons = dict(unread)
-    for principal in (*where.hosts(repository), *where.maintenance(repository)):
-        simulated: tuple[Simulated, ...] = ()
-        try:
-            simulated = ports.simulator.simulate(principal, questions(repository, where), facts.policy)
-        except NotSimulated as error:
-            reasons[principal] = str(error)
-        weighed = _weighed(simulated, principal, facts.policy or ())
-        found.extend(
-            judge_host(HostRights(principal=principal, read_at=facts.read_at, simulated=weighed), repository, where)
-        )
-    findings = tuple(sorted(found, key=lambda finding: _WORST_FIRST.index(finding.severity)))
-    verdict = Verdict(outcome_of(findings), findings, reasons)
+    granted = _granted(facts, repository, where, ports, reasons)
+    rights = [
+        _rights(principal, facts, repository, where, ports, reasons)
+        for principal in (*where.hosts(repository), *where.maintenance(repository))
+    ]
+    found = [
+        *judge(facts, repository, where, before.digests if before else None),
+        *bucket_policy_grants_host(facts, repository, granted),
+        *(finding for each in rights for finding in judge_host(each, repository, where, facts.policy)),
+    ]
+    findings = worst_first(found)
+    verdict = Posture(outcome_of(findings), findings, reasons, news(findings, before))
     head = ports.ledger.head(name)
     for finding in findings:
         ports.findings.append(finding, head.generation if head else 0)
-    # Last: killed before, the next run finds the same drift again.
-    ports.log.append(
-        name, facts.read_at, verdict.outcome, {**(before or {}), **facts.digests}, [each.id for each in findings]
-    )
+    if verdict.news:
+        # Before it is kept: killed in between, somebody hears of it twice rather than never.
+        ports.notifier.notify(notice_of(name, CheckLevel.POSTURE, [seen(finding) for finding in verdict.news]))
+    digests = {**(before.digests if before else {}), **facts.digests}
+    # Last: killed before, the next run finds the same drift and the same news again.
+    ports.log.append(name, facts.read_at, verdict.outcome, digests, [mark(finding) for finding in findings])
     return verdict
 
 
-_WORST_FIRST = (Severity.FAIL, Severity.HOLD, Severity.NOTE)
+def _granted(
+    facts: BucketFacts, repository: Repository, where: Surroundings, ports: PosturePorts, reasons: dict[str, str]
+) -> Sequence[str]:
+    """What the analyzer has against the bucket's policy. Without a policy nothing is asked: it grants nothing."""
+    if not facts.policy:
+        return ()
+    try:
+        return ports.analyzer.grants(
+            for_hosts_alone(facts.policy, repository, where), grants_to_ask_about(repository, where)
+        )
+    except NotAnalyzed as error:
+        reasons["access-analyzer"] = str(error)
+        return ()
 
 
-def outcome_of(findings: Sequence[Finding]) -> Outcome:
-    """The verdict that `findings` add up to; a NOTE informs and no more."""
-    severities = {finding.severity for finding in findings}
-    if Severity.FAIL in severities:
-        return "fail"
-    return "hold" if Severity.HOLD in severities else "pass"
-
-
-def _weighed(
-    simulated: Sequence[Simulated], principal: str, bucket_statements: Sequence[Statement]
-) -> tuple[Simulated, ...]:
-    """`simulated` with the bucket's policy, which IAM does not weigh for a role: what it denies is denied."""
-    return tuple(
-        replace(each, decision=Decision.EXPLICIT_DENY)
-        if each.decision is Decision.ALLOWED and denied(bucket_statements, principal, each.action, each.resource)
-        else each
-        for each in simulated
+def _rights(
+    principal: str,
+    facts: BucketFacts,
+    repository: Repository,
+    where: Surroundings,
+    ports: PosturePorts,
+    reasons: dict[str, str],
+) -> HostRights:
+    simulated: tuple[Simulated, ...] = ()
+    try:
+        simulated = ports.simulator.simulate(principal, questions(repository, where), facts.policy)
+    except NotSimulated as error:
+        reasons[principal] = str(error)
+    return HostRights(
+        principal=principal, read_at=facts.read_at, simulated=weighed(simulated, principal, facts.policy or ())
     )
 
 
@@ -154,7 +175,7 @@ class PostureFunction:
         return Surroundings(partition, account, self.configuration)
 
 
-def _tell(repository: Repository, verdict: Verdict) -> None:
+def _tell(repository: Repository, verdict: Posture) -> None:
     """Log and count."""
     ids = [f"{finding.severity} {finding.id}" for finding in verdict.findings]
     extra = {"repository": repository.name, "outcome": verdict.outcome, "findings": ids, "unread": dict(verdict.unread)}
@@ -166,7 +187,7 @@ def _tell(repository: Repository, verdict: Verdict) -> None:
     metrics.flush_metrics()
 
 
-def _report(verdict: Verdict) -> dict[str, Any]:
+def _report(verdict: Posture) -> dict[str, Any]:
     """What the `rwm` command is told."""
     told = [
         {**{name: getattr(each, name) for name in ("id", "severity", "what", "remedy")}, "since": zulu(each.since)}
@@ -180,16 +201,20 @@ def _function() -> PostureFunction:
     environment = Environment.read()
     s3 = boto3.client("s3", config=CLIENT)
     iam = IamRightsSimulator(boto3.client("iam", config=CLIENT))
+    analyzer = AccessAnalyzer(boto3.client("accessanalyzer", config=CLIENT))
     dynamodb = boto3.client("dynamodb", config=CLIENT)
+    notifier = SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts)
 
     def ports(repository: Repository) -> PosturePorts:
         return PosturePorts(
             bucket=S3BucketFacts(s3, repository.bucket),
             simulator=iam,
+            analyzer=analyzer,
             history=DynamoPostureHistory(dynamodb, environment.operations),
             ledger=DynamoLedgerReader(dynamodb, environment.ledger),
             findings=DynamoCheckFindingLog(dynamodb, environment.operations),
             log=DynamoPostureLog(dynamodb, environment.operations),
+            notifier=notifier,
         )
 
     return PostureFunction(read_bundled(), ports)

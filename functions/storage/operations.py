@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from functions.domain.documents import UnreadableDocument
+from functions.domain.posture.news import LastPosture
 from functions.domain.values import Digest, Finding, RepositoryName, zulu
 from functions.storage.aws import error_code
 
@@ -53,7 +54,7 @@ class DynamoPostureHistory:
         self._client = client
         self._table = table
 
-    def last(self, repository: RepositoryName) -> Mapping[str, Digest] | None:
+    def last(self, repository: RepositoryName) -> LastPosture | None:
         answer = self._client.query(
             TableName=self._table,
             KeyConditionExpression="pk = :repository AND begins_with(sk, :posture)",
@@ -68,7 +69,10 @@ class DynamoPostureHistory:
                     f"the last posture of {repository} has format {item.get('format')} and this version of RWM reads "
                     "1; nothing was judged; use a newer version"
                 )
-            return {name: Digest(digest["S"]) for name, digest in item["facts"]["M"].items()}
+            return LastPosture(
+                digests={name: Digest(digest["S"]) for name, digest in item["facts"]["M"].items()},
+                findings=frozenset(each["S"] for each in item["findings"]["L"]),
+            )
         return None
 
 

@@ -1,7 +1,9 @@
-"""How a protected bucket is configured, and what IAM says of a principal's rights.
+"""How a protected bucket is configured, and what IAM says of a principal's rights and of the bucket's policy.
 
-Security rule: a call that S3 denies, does not know, or answers with something else leaves its fact None; only
-S3's own "there is none" makes a fact that says so.
+Security rules:
+- A call that S3 denies, does not know, or answers with something else leaves its fact None; only S3's own
+  "there is none" makes a fact that says so.
+- Only IAM Access Analyzer's own "PASS" to every question proves that a policy grants nothing.
 """
 
 import json
@@ -10,16 +12,17 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.domain.bucket_policy import Statement
-from functions.domain.ports import BucketMissing, NotSimulated
+from functions.domain.ports import BucketMissing, NotAnalyzed, NotSimulated
 from functions.domain.posture.facts import BucketFacts, Encryption, Grant, LifecycleRule, ObjectLock, PublicAccess
 from functions.domain.posture.host import Decision, Simulated
 from functions.domain.values import Versioning, whole_second
 from functions.storage.aws import error_code
 
 if TYPE_CHECKING:
+    from mypy_boto3_accessanalyzer import AccessAnalyzerClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
 
@@ -214,13 +217,10 @@ class IamRightsSimulator:
     def simulate(
         self, principal: str, questions: Sequence[tuple[str, str]], bucket_statements: Sequence[Statement] | None
     ) -> tuple[Simulated, ...]:
-        actions: dict[str, list[str]] = {}
-        for action, resource in questions:
-            actions.setdefault(resource, []).append(action)
         try:
             return tuple(
                 result
-                for resource, some in actions.items()
+                for resource, some in _by_resource(questions).items()
                 for result in self._of_resource(principal, resource, some, bucket_statements)
             )
         except ClientError as error:
@@ -234,8 +234,7 @@ class IamRightsSimulator:
         policy = {}
         # IAM attaches the policy to whatever is asked about, and takes none for a role.
         if bucket_statements and resource != "*" and ":user/" in principal:
-            document = {"Version": "2012-10-17", "Statement": list(bucket_statements)}
-            policy = {"ResourcePolicy": json.dumps(document, separators=(",", ":"))}
+            policy = {"ResourcePolicy": _document(bucket_statements)}
         pages = self._client.get_paginator("simulate_principal_policy").paginate(
             PolicySourceArn=principal,
             ActionNames=list(actions),
@@ -258,3 +257,69 @@ class IamRightsSimulator:
                     yield Simulated(
                         result["EvalActionName"], each["EvalResourceName"], Decision(each["EvalResourceDecision"])
                     )
+
+
+class AccessAnalyzer:
+    """PolicyAnalyzer over boto3. Each call is charged for; there is one for every hundred actions of a resource."""
+
+    # boto3-stubs has no types of this client without another package.
+    def __init__(self, client: "AccessAnalyzerClient") -> None:
+        self._client = client
+
+    def grants(self, statements: Sequence[Statement], questions: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+        document = _document(statements)
+        try:
+            return tuple(
+                reason
+                # A pair by its own resource: an Allow of an object's action on the bucket grants nothing.
+                for resource, actions in _by_resource(questions).items()
+                for start in range(0, len(actions), _MOST_ACTIONS)
+                for reason in self._of_some(document, resource, actions[start : start + _MOST_ACTIONS])
+            )
+        except ClientError as error:
+            # Whatever it is called: what does not know this API answers with codes of its own.
+            raise _not_analyzed(error_code(error)) from error
+        except BotoCoreError as error:
+            raise _not_analyzed(type(error).__name__) from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise _not_analyzed("its answer cannot be read") from error
+
+    def _of_some(self, document: str, resource: str, actions: Sequence[str]) -> Iterator[str]:
+        answer = self._client.check_access_not_granted(
+            policyDocument=document,
+            access=[{"actions": list(actions), "resources": [resource]}],
+            policyType="RESOURCE_POLICY",
+        )
+        result = answer.get("result")
+        if result == "PASS":
+            return
+        if result != "FAIL":
+            raise _not_analyzed(f"its answer has the result {result!r}")
+        yield from map(_reason, answer.get("reasons") or [{"description": answer.get("message")}])
+
+
+_MOST_ACTIONS = 100
+"""That one question may name."""
+
+
+def _not_analyzed(why: str) -> NotAnalyzed:
+    return NotAnalyzed(f"access-analyzer:CheckAccessNotGranted could not be asked: {why}")
+
+
+def _reason(reason: Answer) -> str:
+    """The description says which statement it is about by its place, counted from 0."""
+    described = reason.get("description") or "no reason is given"
+    name = reason.get("statementId")
+    return f"{described} (Sid {name})" if name else str(described)
+
+
+def _by_resource(questions: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    """Actions by resource, in order."""
+    actions: dict[str, list[str]] = {}
+    for action, resource in questions:
+        actions.setdefault(resource, []).append(action)
+    return actions
+
+
+def _document(statements: Sequence[Statement]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))

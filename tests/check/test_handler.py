@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from functions.check.posture import PostureFunction, PosturePorts, UnknownRepository
 from functions.domain.posture.facts import LifecycleRule
+from functions.domain.posture.news import LastPosture, mark
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
 from functions.storage.ledger import DynamoLedgerReader
@@ -46,11 +47,16 @@ class Function:
         return PosturePorts(
             bucket=self.world,
             simulator=self.world,
+            analyzer=self.world,
             history=DynamoPostureHistory(self.dynamodb, "operations"),
             ledger=DynamoLedgerReader(self.dynamodb, "ledger"),
             findings=DynamoCheckFindingLog(self.dynamodb, "operations"),
             log=DynamoPostureLog(self.dynamodb, "operations"),
+            notifier=self.world.notifier,
         )
+
+    def last(self) -> LastPosture | None:
+        return DynamoPostureHistory(self.dynamodb, "operations").last(ALPHA)
 
     def ask(self) -> dict[str, Any]:
         return self.wired.on_request(REQUEST, ARN)
@@ -72,7 +78,7 @@ def test_a_good_repository_passes_and_its_posture_is_kept(function: Function) ->
     (kept,) = function.items("posture#")
     assert (kept["pk"]["S"], kept["sk"]["S"]) == ("alpha", "posture#2026-11-21T12:00:00Z#0000")
     assert kept["outcome"]["S"] == "pass"
-    assert DynamoPostureHistory(function.dynamodb, "operations").last(ALPHA) == function.world.now.digests
+    assert function.last() == LastPosture(function.world.now.digests, frozenset())
 
 
 def test_a_finding_is_told_and_kept_as_record_keeps_its_own(function: Function) -> None:
@@ -108,6 +114,17 @@ def test_drift_is_told_against_the_posture_in_the_table(function: Function) -> N
     assert [each["id"] for each in function.ask()["findings"]] == ["drift", "uploads-not-aborted"]
     function.world.change()
     assert [each["id"] for each in function.ask()["findings"]] == ["uploads-not-aborted"]
+
+
+def test_the_table_remembers_which_findings_were_told(function: Function) -> None:
+    assert function.last() is None
+    function.world.change(lifecycle=TWO_RULES)
+    told = function.world.check().findings
+    function.ask()
+    last = function.last()
+    assert last is not None
+    assert len(last.findings) == 3
+    assert last.findings == {mark(finding) for finding in told if finding.id != "drift"}
 
 
 def test_of_two_postures_in_one_second_the_later_counts(function: Function) -> None:

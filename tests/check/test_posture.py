@@ -2,10 +2,13 @@
 
 import pytest
 
-from functions.domain.posture.facts import LifecycleRule, ObjectLock
+from functions.domain.bucket_policy import Statement
+from functions.domain.posture.facts import LifecycleRule, ObjectLock, PublicAccess
+from functions.domain.posture.grants import for_hosts_alone, grants_to_ask_about
 from functions.domain.values import Versioning
 from tests.check.world import World
 from tests.domain.posture.buckets import ACCOUNT, HOST, surroundings
+from tests.fakes.faults import Crash, KillAt, nothing
 
 EXPIRING = LifecycleRule(id="tidy", expire_days=30)
 MAINTENANCE = f"arn:aws:iam::{ACCOUNT}:user/rwm-alpha-maintenance"
@@ -94,12 +97,141 @@ def test_iam_is_given_the_buckets_policy(world: World) -> None:
     assert world.weighed == [world.now.policy, world.now.policy]
 
 
+def test_what_the_buckets_policy_allows_a_role_it_is_allowed_though_iam_could_not_weigh_it() -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/backup"
+    world = World(surroundings(hosts=[role]))
+    allow = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "s3:*", "Resource": "arn:aws:s3:::backups"}
+    world.change(policy=(*(world.now.policy or ()), allow))
+    assert world.found() == {}, "the policy denies it as well"
+    world.change(policy=(allow,))
+    found = world.found()
+    assert "host-may-s3-putbucketpolicy" in found
+    assert "host-may-s3-deleteobjectversion" not in found, "not on the bucket itself"
+    assert "host-may-s3-createjob" not in found, "a bucket's policy grants nothing elsewhere"
+
+
+def test_the_analyzer_is_asked_what_the_policy_grants_the_hosts(world: World) -> None:
+    world.check()
+    policy = world.now.policy or ()
+    assert world.analyzed == [
+        (
+            for_hosts_alone(policy, world.repository, world.where),
+            grants_to_ask_about(world.repository, world.where),
+        )
+    ]
+
+
+def test_a_policy_that_grants_by_itself_fails_with_the_analyzers_reasons(world: World) -> None:
+    world.reasons = ("One or more of the listed actions in the statement with index: 0.",)
+    verdict = world.check()
+    (finding,) = verdict.findings
+    assert (verdict.outcome, finding.id) == ("fail", "bucket-policy-grants-host")
+    assert "statement with index: 0." in finding.what
+
+
+@pytest.mark.parametrize("policy", [(), None])
+def test_a_bucket_without_a_policy_or_with_one_that_was_not_read_is_not_analyzed(
+    world: World, policy: tuple[Statement, ...] | None
+) -> None:
+    if policy is None:
+        world.unread["policy"] = "S3 denies s3:GetBucketPolicy"
+    world.change(policy=policy)
+    verdict = world.check()
+    assert world.analyzed == []
+    assert "access-analyzer" not in verdict.unread
+
+
+def test_without_the_analyzer_the_simulation_judges_and_the_reason_is_told(world: World) -> None:
+    world.unanalyzed = "could not be asked: 400"
+    verdict = world.check()
+    assert (verdict.outcome, verdict.findings) == ("pass", ())
+    assert verdict.unread == {"access-analyzer": "could not be asked: 400"}
+
+
+@pytest.mark.parametrize("unanalyzed", [None, "could not be asked: 400"])
+def test_without_a_simulation_the_analyzers_pass_does_not_prove_a_host_weak(
+    world: World, unanalyzed: str | None
+) -> None:
+    world.unanalyzed = unanalyzed
+    world.strangers.add(HOST)
+    verdict = world.check()
+    assert (verdict.outcome, [each.id for each in verdict.findings]) == ("hold", ["host-rights-not-judged"])
+
+
+def test_without_a_simulation_the_buckets_policy_still_tells_what_it_denies_and_allows(world: World) -> None:
+    world.strangers.add(HOST)
+    behind_ours = world.found()["host-rights-not-judged"].what
+    assert "s3:CreateAccessGrant" in behind_ours
+    assert "s3:BypassGovernanceRetention" not in behind_ours, "denied, whatever else the host holds"
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"AWS": HOST},
+        "Action": "s3:BypassGovernanceRetention",
+        "Resource": "arn:aws:s3:::backups/*",
+    }
+    world.change(policy=(allow,))
+    found = world.found()
+    assert HOST in found["host-may-s3-bypassgovernanceretention"].what
+    assert "s3:BypassGovernanceRetention" not in found["host-rights-not-judged"].what, "it is known"
+    assert "s3:DeleteObjectVersion" in found["host-rights-not-judged"].what
+
+
 def test_a_host_that_iam_does_not_know_could_not_be_judged(world: World) -> None:
     world.strangers.add(HOST)
     verdict = world.check()
     (finding,) = verdict.findings
     assert (verdict.outcome, finding.id) == ("hold", "host-rights-not-judged")
     assert verdict.unread == {HOST: f"IAM does not know {HOST}"}
+
+
+def test_a_finding_is_news_once(world: World) -> None:
+    world.change(object_lock=ObjectLock(enabled=False), lifecycle=(EXPIRING,))
+    first = world.check()
+    assert [each.id for each in first.news] == ["lifecycle-expires", "object-lock-off"], "a NOTE is none"
+    second = world.check()
+    assert (second.outcome, second.news) == ("fail", ())
+
+
+def test_what_was_away_is_news_when_it_is_back(world: World) -> None:
+    world.change(versioning=Versioning.SUSPENDED)
+    world.check()
+    world.change(versioning=Versioning.ENABLED)
+    assert [each.id for each in world.check().news] == ["drift"]
+    world.change(versioning=Versioning.SUSPENDED)
+    assert [each.id for each in world.check().news] == ["versioning-not-enabled", "drift"]
+
+
+def test_the_same_id_saying_something_else_or_something_worse_is_news(world: World) -> None:
+    world.change(public_access=PublicAccess())
+    assert [each.id for each in world.check().news] == ["public-access-open"]
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::backups/*"}
+    world.change(policy=(*(world.now.policy or ()), everybody))
+    news = world.check().news
+    assert [(each.id, each.severity) for each in news] == [("public-access-open", "FAIL"), ("drift", "HOLD")]
+
+
+def test_each_drift_of_a_row_of_them_is_news(world: World) -> None:
+    world.check()
+    for days in (30, 31, 32):
+        world.change(lifecycle=(LifecycleRule(id="all", abort_uploads_days=days),))
+        assert [each.id for each in world.check().news] == ["drift"]
+    assert world.check().news == ()
+
+
+def test_news_is_told_once_and_before_the_posture_that_makes_it_old(world: World) -> None:
+    world.check()
+    world.change(versioning=Versioning.SUSPENDED)
+
+    world.notifier.hook = KillAt(1)
+    with pytest.raises(Crash):
+        world.check()
+    world.notifier.hook = nothing
+    world.check()
+    world.change()
+    world.check()
+    (notice,) = world.notifier.notices
+    assert notice.subject == "RWM: FAIL alpha: versioning-not-enabled, drift"
+    assert notice.attributes == {"repository": "alpha", "severity": "FAIL", "level": "posture"}
 
 
 def test_findings_are_written_before_the_posture_that_ends_their_drift(world: World) -> None:
@@ -109,5 +241,5 @@ def test_findings_are_written_before_the_posture_that_ends_their_drift(world: Wo
     world.check()
     assert world.written == ["versioning-not-enabled at 0", "drift at 0", "posture fail"]
     outcome, digests, findings = world.kept[-1]
-    assert (outcome, findings) == ("fail", ["versioning-not-enabled", "drift"])
+    assert (outcome, [each.partition("#")[0] for each in findings]) == ("fail", ["versioning-not-enabled", "drift"])
     assert digests == world.now.digests

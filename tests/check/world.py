@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from functions.check.posture import PosturePorts, Verdict, check_posture
+from functions.check.posture import Posture, PosturePorts, check_posture
 from functions.domain.bucket_policy import Statement, Surroundings
-from functions.domain.ports import NotSimulated
+from functions.domain.ports import NotAnalyzed, NotSimulated
 from functions.domain.posture.facts import BucketFacts
 from functions.domain.posture.host import Decision, Simulated
+from functions.domain.posture.news import LastPosture
 from functions.domain.repositories import Repository
 from functions.domain.values import Digest, Finding, RepositoryName
 from tests.domain.posture.buckets import alpha, good, surroundings
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.operations import FakeNotifier
 
 
 @dataclass
@@ -24,11 +26,18 @@ class World:
     allowed: dict[str, set[str]] = field(default_factory=dict)
     """Actions by principal."""
     strangers: set[str] = field(default_factory=set)
+    reasons: tuple[str, ...] = ()
+    """What Access Analyzer has against the policy."""
+    unanalyzed: str | None = None
+    """Why it cannot be asked."""
+    analyzed: list[tuple[Sequence[Statement], Sequence[tuple[str, str]]]] = field(default_factory=list)
+    """Policies and questions that it was given."""
     kept: list[tuple[str, Mapping[str, Digest], Sequence[str]]] = field(default_factory=list)
     """Postures, oldest first."""
     written: list[str] = field(default_factory=list)
     """What was appended, in order."""
     weighed: list[Sequence[Statement] | None] = field(default_factory=list)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
     now: BucketFacts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,8 +51,8 @@ class World:
         """Somebody configures the bucket, and a day passes."""
         self.now = replace(self.now, read_at=self.now.read_at + timedelta(days=1), **changed)  # type: ignore[arg-type]
 
-    def check(self) -> Verdict:
-        ports = PosturePorts(self, self, self, FakeLedger(), _Findings(self), _Log(self))
+    def check(self) -> Posture:
+        ports = PosturePorts(self, self, self, self, FakeLedger(), _Findings(self), _Log(self), self.notifier)
         return check_posture(self.repository, self.where, ports)
 
     def found(self) -> dict[str, Finding]:
@@ -66,8 +75,17 @@ class World:
             for action, resource in questions
         )
 
-    def last(self, repository: RepositoryName) -> Mapping[str, Digest] | None:
-        return self.kept[-1][1] if self.kept else None
+    def grants(self, statements: Sequence[Statement], questions: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+        if self.unanalyzed:
+            raise NotAnalyzed(self.unanalyzed)
+        self.analyzed.append((statements, questions))
+        return self.reasons
+
+    def last(self, repository: RepositoryName) -> LastPosture | None:
+        if not self.kept:
+            return None
+        _, digests, findings = self.kept[-1]
+        return LastPosture(digests, frozenset(findings))
 
 
 @dataclass(frozen=True)

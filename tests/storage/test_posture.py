@@ -1,20 +1,25 @@
 """Reading a bucket's configuration and a principal's rights: S3's and IAM's answers, and their refusals."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from functions.domain.ports import BucketMissing, NotSimulated
+from functions.domain.ports import BucketMissing, NotAnalyzed, NotSimulated, PolicyAnalyzer
 from functions.domain.posture.facts import BucketFacts, Encryption, Grant, LifecycleRule, ObjectLock, PublicAccess
 from functions.domain.posture.host import Decision, Simulated
 from functions.domain.values import Versioning
-from functions.storage.posture import IamRightsSimulator, S3BucketFacts
+from functions.storage.posture import AccessAnalyzer, IamRightsSimulator, S3BucketFacts
+from tests.infra.permissions import expand
 
 BUCKET = "backups"
 DATE = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sat, 21 Nov 2026 12:00:00 GMT"}}}
@@ -257,3 +262,129 @@ def test_what_iam_does_not_tell_is_not_simulated(code: str) -> None:
         stub.add_client_error("simulate_principal_policy", code)
         with pytest.raises(NotSimulated, match=f"{HOST}: {code}"):
             IamRightsSimulator(iam).simulate(HOST, [ON_BUCKET], None)
+
+
+# --- the policy by itself ----------------------------------------------------------------------------------
+
+OF_OBJECTS = ("s3:DeleteObjectVersion", f"arn:aws:s3:::{BUCKET}/alpha/*")
+REASON = "One or more of the listed actions in the statement with index: 0."
+
+
+def analyzer() -> Any:
+    return boto3.client("accessanalyzer", region_name="us-east-1")
+
+
+def access(resource: str, *actions: str) -> dict[str, Any]:
+    return {
+        "policyDocument": json.dumps({"Version": "2012-10-17", "Statement": [DENY]}, separators=(",", ":")),
+        "access": [{"actions": list(actions), "resources": [resource]}],
+        "policyType": "RESOURCE_POLICY",
+    }
+
+
+def test_the_policy_is_asked_about_each_resource_with_its_own_actions() -> None:
+    client, create = analyzer(), ("s3:PutBucketAcl", ON_BUCKET[1])
+    with Stubber(client) as stub:
+        passed = {"result": "PASS", "message": "m"}
+        stub.add_response("check_access_not_granted", passed, access(ON_BUCKET[1], ON_BUCKET[0], create[0]))
+        stub.add_response("check_access_not_granted", passed, access(OF_OBJECTS[1], OF_OBJECTS[0]))
+        assert AccessAnalyzer(client).grants([DENY], [ON_BUCKET, OF_OBJECTS, create]) == ()
+        stub.assert_no_pending_responses()
+
+
+def test_more_actions_than_a_question_may_name_are_several_questions() -> None:
+    client = analyzer()
+    limit = client.meta.service_model.shape_for("AccessActionsList").metadata["max"]
+    actions = [f"s3:Action{number}" for number in range(2 * limit + 1)]
+    portions = [actions[:limit], actions[limit : 2 * limit], actions[2 * limit :]]
+    with Stubber(client) as stub:
+        for portion, result in zip(portions, ("PASS", "PASS", "FAIL"), strict=True):
+            answer = {"result": result, "reasons": [{"description": REASON, "statementIndex": 0}]}
+            stub.add_response("check_access_not_granted", answer, access(ON_BUCKET[1], *portion))
+        assert AccessAnalyzer(client).grants([DENY], [(action, ON_BUCKET[1]) for action in actions]) == (REASON,)
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasons"),
+    [
+        ({"reasons": [{"description": "a", "statementId": "S"}, {"description": "b"}]}, ("a (Sid S)", "b")),
+        ({"reasons": [], "message": "m"}, ("m",)),
+        ({"message": "m"}, ("m",)),
+        ({"reasons": [{"statementIndex": 0}]}, ("no reason is given",)),
+        ({}, ("no reason is given",)),
+    ],
+)
+def test_a_policy_that_could_grant_is_never_without_a_reason(answer: dict[str, Any], reasons: tuple[str, ...]) -> None:
+    client = analyzer()
+    with Stubber(client) as stub:
+        stub.add_response("check_access_not_granted", {"result": "FAIL", **answer})
+        assert AccessAnalyzer(client).grants([DENY], [ON_BUCKET]) == reasons
+
+
+@pytest.mark.parametrize("answer", [{}, {"result": "UNKNOWN"}])
+def test_what_is_no_answer_proves_nothing(answer: dict[str, Any]) -> None:
+    client = analyzer()
+    with Stubber(client) as stub:
+        stub.add_response("check_access_not_granted", answer)
+        with pytest.raises(NotAnalyzed, match="its answer has the result"):
+            AccessAnalyzer(client).grants([DENY], [ON_BUCKET])
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterException", "InvalidAction", "400", ""])
+def test_whatever_refuses_the_question_it_could_not_be_asked(code: str) -> None:
+    client = analyzer()
+    with Stubber(client) as stub:
+        stub.add_response("check_access_not_granted", {"result": "PASS"})
+        stub.add_client_error("check_access_not_granted", code, http_status_code=400)
+        with pytest.raises(NotAnalyzed, match=f"CheckAccessNotGranted could not be asked: {code}$"):
+            AccessAnalyzer(client).grants([DENY], [ON_BUCKET, OF_OBJECTS])
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b"<Error><Type>Sender</Type><Code>InvalidAction</Code></Error>"),
+        (400, b'{"error": "Unsupported service: access-analyzer"}'),
+        (404, b""),
+        (200, b"<html>a proxy</html>"),
+        (200, b"{}"),
+        (200, b"[]"),
+        (400, b'"no"'),
+        (200, b"\xff"),
+        (200, b'{"result": "FAIL", "reasons": [1]}'),
+    ],
+)
+def test_a_server_that_does_not_know_the_analyzer_proves_nothing(status: int, body: bytes) -> None:
+    client = analyzer()
+    answer = AWSResponse("https://analyzer", status, HTTPHeaders(), _Raw(body))
+    client.meta.events.register("before-send", lambda **_: answer)
+    with pytest.raises(NotAnalyzed, match=r"could not be asked: \S"):
+        AccessAnalyzer(client).grants([DENY], [ON_BUCKET])
+
+
+def test_an_endpoint_that_is_not_there_proves_nothing() -> None:
+    client = analyzer()
+
+    def unreachable(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://analyzer")
+
+    client.meta.events.register("before-send", unreachable)
+    with pytest.raises(NotAnalyzed, match="could not be asked: EndpointConnectionError"):
+        AccessAnalyzer(client).grants([DENY], [ON_BUCKET])
+
+
+class _Raw:
+    """The body of an answer as urllib3 gives it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self._body
+
+
+def test_the_ports_permission_is_one_that_aws_has() -> None:
+    (action,) = re.findall(r"Needs (\S+)\.", PolicyAnalyzer.__doc__ or "")
+    assert expand([action]) == {action.lower()}
+    assert action.partition(":")[0] == analyzer().meta.service_model.signing_name

@@ -192,7 +192,7 @@ def host_rights_not_judged(
         action
         for action, resource in questions(repository, where)
         if action.lower() not in answered
-        and not denied(bucket_statements or (), rights.principal, action, resource)
+        and not denied(_about(resource, bucket_statements), rights.principal, action, resource)
         and not _is_allowed(rights, action, resource, bucket_statements)
     ]
     if silent:
@@ -228,13 +228,19 @@ def weighed(
 
 
 def _with_policy(simulated: Simulated, principal: str, bucket_statements: Sequence[Statement]) -> Decision:
-    asked = (bucket_statements, principal, simulated.action, simulated.resource)
-    if simulated.decision is Decision.EXPLICIT_DENY or denied(*asked):
+    statements = _about(simulated.resource, bucket_statements)
+    if denied(statements, principal, simulated.action, simulated.resource):
         return Decision.EXPLICIT_DENY
-    # A policy of a bucket grants nothing elsewhere, whatever its Resource says.
-    if simulated.resource != "*" and allowed(*asked):
+    if simulated.decision is Decision.IMPLICIT_DENY and allowed(
+        statements, principal, simulated.action, simulated.resource
+    ):
         return Decision.ALLOWED
     return simulated.decision
+
+
+def _about(resource: str, bucket_statements: Sequence[Statement] | None) -> Sequence[Statement]:
+    """The bucket's policy where it has a say: it neither grants nor denies anything elsewhere."""
+    return bucket_statements or () if resource != "*" else ()
 
 
 def _is_allowed(
@@ -243,7 +249,7 @@ def _is_allowed(
     simulated = [each.decision for each in rights.simulated if each.action.lower() == action.lower()]
     if simulated:
         return Decision.ALLOWED in simulated
-    theirs = (*(rights.documents or ()), *(bucket_statements or ()))
+    theirs = (*(rights.documents or ()), *_about(resource, bucket_statements))
     if not allowed(theirs, rights.principal, action, resource):
         return False
     return not denied(theirs, rights.principal, action, resource)

@@ -15,6 +15,7 @@ from functions.domain.posture.host import (
     Simulated,
     judge_host,
     questions,
+    weighed,
 )
 from functions.domain.values import Severity
 from tests.builders import NOON
@@ -135,6 +136,51 @@ def test_a_deny_under_a_condition_does_not_count() -> None:
 
 def test_where_neither_source_answered_that_is_a_hold() -> None:
     assert found() == {"host-rights-not-judged": Severity.HOLD}
+
+
+def test_no_policy_of_a_bucket_speaks_of_what_is_elsewhere() -> None:
+    """Whatever its Resource says: S3 applies it to the bucket alone."""
+    everything: Statement = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+    assert found(policy=(everything,)) == {"host-rights-not-judged": Severity.HOLD}
+    assert found(HARMLESS, policy=({**everything, "Effect": "Allow"},)).keys() <= {
+        host_may(action) for action in (*ON_OBJECTS, *ON_THE_BUCKET)
+    }
+
+
+def test_an_action_left_out_that_the_buckets_policy_denies_the_host_anyway_is_judged() -> None:
+    policy = our_policy(WHERE)
+    assert simulated()[0].action == "s3:BypassGovernanceRetention"
+    assert found(simulation=simulated()[1:], policy=policy) == {}
+    assert found(simulation=simulated()[:-1], policy=policy) == {"host-rights-not-judged": Severity.HOLD}
+    assert found(simulation=simulated()[1:], policy=(ALLOW,)) == {"host-rights-not-judged": Severity.HOLD}
+
+
+ALLOW: Statement = {
+    "Effect": "Allow",
+    "Principal": {"AWS": HOST},
+    "Action": "s3:PutBucketPolicy",
+    "Resource": "arn:aws:s3:::backups",
+}
+
+
+@pytest.mark.parametrize(
+    ("decision", "policy", "then"),
+    [
+        (Decision.IMPLICIT_DENY, (ALLOW,), Decision.ALLOWED),
+        (Decision.EXPLICIT_DENY, (ALLOW,), Decision.EXPLICIT_DENY),
+        (Decision.IMPLICIT_DENY, (ALLOW, *our_policy(WHERE)), Decision.EXPLICIT_DENY),
+        (Decision.ALLOWED, our_policy(WHERE), Decision.EXPLICIT_DENY),
+        (Decision.ALLOWED, (), Decision.ALLOWED),
+        (Decision.IMPLICIT_DENY, (), Decision.IMPLICIT_DENY),
+    ],
+)
+def test_a_decision_is_weighed_with_the_buckets_policy_as_iam_would(
+    decision: Decision, policy: tuple[Statement, ...], then: Decision
+) -> None:
+    result = Simulated("s3:PutBucketPolicy", "arn:aws:s3:::backups", decision)
+    assert [each.decision for each in weighed([result], HOST, policy)] == [then]
+    elsewhere = Simulated("s3:CreateJob", "*", decision)
+    assert weighed([elsewhere], HOST, policy) == (elsewhere,)
 
 
 def test_where_the_simulation_left_an_action_out_that_is_a_hold() -> None:
