@@ -32,6 +32,9 @@ check: setup ## lint, types, and that what is generated is current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+bench: embedded ## speed and memory beside the peers, into build/bench.json (ONLY=check, FULL=1)
+	@ONLY=$(ONLY) FULL=$(FULL) $(BIN)/python -m bench
+
 mutants: setup ## each guard removed on purpose: a test must fail
 	@$(BIN)/python -m tests.mutants
 
@@ -54,4 +57,4 @@ deploy: setup ## deploy to the account and region of your AWS credentials
 pins: setup ## pin the newest versions of all requirements, with hashes
 	@local/pin
 
-.PHONY: help setup embedded demo local local-down test check mutants long ceph synth diff deploy pins
+.PHONY: help setup embedded demo local local-down test check bench mutants long ceph synth diff deploy pins

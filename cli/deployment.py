@@ -18,9 +18,11 @@ from pydantic import ValidationError
 
 from cli.exits import Failed, Refused
 from functions.domain.names import Names
+from functions.domain.ports import AcknowledgementReader
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictReader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -154,6 +156,14 @@ class Deployment:
     @cached_property
     def ledger(self) -> DynamoLedgerReader:
         return DynamoLedgerReader(self.aws.dynamodb, self.names.ledger)
+
+    @cached_property
+    def verdicts(self) -> DynamoVerdictReader:
+        return DynamoVerdictReader(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def acknowledgements(self) -> AcknowledgementReader:
+        return DynamoAcknowledgements(self.aws.dynamodb, self.names.operations)
 
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
         where = self.aws.region if region else ""

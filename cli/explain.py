@@ -19,13 +19,14 @@ from cli.deployment import Deployment
 from cli.exits import Failed, Refused, Stop
 from functions.storage.aws import error_code
 
-OPERATOR, ADMINISTRATOR = "operator", "administrator"
+OPERATOR, APPROVER, ADMINISTRATOR = "operator", "approver", "administrator"
 
 PERMISSIONS: Mapping[str, tuple[str, str]] = {
     "CreateAccessKey": ("iam:CreateAccessKey", ADMINISTRATOR),
     "DeleteAccessKey": ("iam:DeleteAccessKey", ADMINISTRATOR),
     "DescribeExecution": ("states:DescribeExecution", OPERATOR),
     "DescribeMapRun": ("states:DescribeMapRun", OPERATOR),
+    "GetExecutionHistory": ("states:GetExecutionHistory", OPERATOR),
     "GetItem": ("dynamodb:GetItem", OPERATOR),
     "GetObject": ("s3:GetObject", OPERATOR),
     "GetParametersByPath": ("ssm:GetParametersByPath", OPERATOR),
@@ -55,10 +56,12 @@ _BAD_CREDENTIALS = frozenset(
 _NOT_THERE = frozenset({"ResourceNotFoundException", "StateMachineDoesNotExist"})
 
 
-def explain(error: BotoCoreError | ClientError, deployment: Deployment, undone: str) -> Stop:
-    """The end that `error` means for the command; `undone` says what did not happen."""
+def explain(error: BotoCoreError | ClientError, deployment: Deployment, undone: str, who: str | None = None) -> Stop:
+    """The end that `error` means for the command; `undone` says what did not happen, `who` may make the call if it is
+    not who usually does.
+    """
     if isinstance(error, ClientError):
-        return _answered(error, deployment, undone)
+        return _answered(error, deployment, undone, who)
     said = str(error).rstrip(".")
     match error:
         case NoCredentialsError() | PartialCredentialsError() | SSOError() | TokenRetrievalError():
@@ -82,13 +85,13 @@ def no_profile(error: BotoCoreError, undone: str) -> Stop:
     return Refused(f"{str(error).rstrip('.')}; {undone}. `aws configure list-profiles` shows the profiles there are")
 
 
-def _answered(error: ClientError, deployment: Deployment, undone: str) -> Stop:
+def _answered(error: ClientError, deployment: Deployment, undone: str, who: str | None) -> Stop:
     code, operation = error_code(error), error.operation_name
     said = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in _DENIED:
-        action, who = PERMISSIONS.get(operation, (operation, ADMINISTRATOR))
+        action, usual = PERMISSIONS.get(operation, (operation, ADMINISTRATOR))
         return Refused(
-            f"{deployment.aws.profile} may not {action}; {undone}. {_whose(who, deployment)}. AWS said: {said}"
+            f"{deployment.aws.profile} may not {action}; {undone}. {_whose(who or usual, deployment)}. AWS said: {said}"
         )
     if code in _BAD_CREDENTIALS:
         return Refused(
@@ -105,4 +108,9 @@ def _whose(who: str, deployment: Deployment) -> str:
     if who == ADMINISTRATOR:
         return "Only an administrator's own credentials may: set AWS_PROFILE to yours"
     role = deployment.names.role(who)
+    if who == APPROVER:
+        return (
+            f"Only an approver may: set AWS_PROFILE to a profile that assumes {role} with MFA "
+            f"(role_arn = …:role/{role}, mfa_serial = …)"
+        )
     return f"The role {role} may: set AWS_PROFILE to a profile that assumes it (role_arn = …:role/{role})"

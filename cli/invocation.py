@@ -7,17 +7,19 @@ from cli.deployment import Deployment
 from cli.exits import Failed
 
 
-def invoke(deployment: Deployment, step: str, name: str, undone: str) -> dict[str, Any]:
+def invoke(deployment: Deployment, step: str, name: str, undone: str, **more: str) -> dict[str, Any]:
     """What the function of `step` answers for the deployed repository `name`; `undone` says what did not happen.
 
-    Raises Refused for an unknown repository, Failed for anything but a document.
+    It is asked in the operator's name, or what `more` says instead. Raises Refused for an unknown repository, Failed
+    for anything but a document.
     """
     repository = deployment.repository(name).repository
+    asked = {"repository": repository, **(more or {"reason": "operator"})}
     function = deployment.names.function(step)
     answer = deployment.aws.lambda_.invoke(
         FunctionName=function,
         InvocationType="RequestResponse",
-        Payload=json.dumps({"repository": repository, "reason": "operator"}).encode(),
+        Payload=json.dumps(asked).encode(),
     )
     payload = answer["Payload"].read()
     if answer.get("FunctionError"):

@@ -9,17 +9,20 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import access, checking, recording, repositories, restoring, states
+from cli import access, acknowledging, checking, recording, repositories, restoring, states
 from cli.deployment import Deployment
 from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
 from cli.explain import explain, no_profile
 from cli.views import access as access_view
+from cli.views import acknowledging as acknowledging_view
 from cli.views import checking as checking_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
 from cli.views import restoring as restoring_view
 from cli.views import states as states_view
+from cli.views.progress import watch
 from cli.views.screen import Screen
+from cli.workflow import Progress
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import NoSuchState, StateDamaged
 from functions.domain.ports import VersionGone
@@ -42,7 +45,8 @@ StateArgument = Annotated[
     str,
     typer.Argument(
         metavar="STATE",
-        help="A state: its id or a unique start of it, a time (the newest state at or before it), or `latest`.",
+        help="A state: its id or a unique start of it, a time (the newest state at or before it), `latest`, or "
+        "`last-good`.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
@@ -133,7 +137,7 @@ def disconnect(
     with _command(context, deployment, as_json, "not every key was deleted") as (deployed, screen):
         user, keys = access.keys_of(deployed, repository, maintenance=maintenance)
         if keys and not yes:
-            _confirm(f"Delete {', '.join(keys)} of {user}? What uses it stops working.", as_json)
+            _confirm(f"Delete {', '.join(keys)} of {user}? What uses it stops working.", as_json, "nothing was deleted")
         disconnection = access.disconnect(deployed, repository, user, keys)
         screen.result(disconnection, lambda: access_view.show_disconnection(disconnection))
 
@@ -157,18 +161,83 @@ def record(
 def check(
     context: typer.Context,
     repository: RepositoryArgument,
+    state: Annotated[
+        str,
+        typer.Argument(metavar="STATE", help="As it is now, unless you name a state; `rwm state --help` says how."),
+    ] = checking.NEWEST,
+    *,
     level: Annotated[
-        str, typer.Option(metavar="LEVEL", help="How deep: `posture` judges configuration and rights.")
-    ] = "posture",
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="How deep: `posture`, `consistent`, `content` or `complete`; the repository's check_level otherwise.",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read every object again, also what was verified.")] = False,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="At the level complete, open every pack, as restic's option does.")
+    ] = False,
+    in_bucket: Annotated[
+        str | None, typer.Option(metavar="BUCKET", help="Judge the copy of STATE that was restored to this bucket.")
+    ] = None,
+    in_prefix: Annotated[str, typer.Option(metavar="PREFIX", help="Where in it.")] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the verdict; without, the exit code is 3.")
+    ] = True,
     as_json: JsonOption = False,
     deployment: DeploymentOption = "rwm",
 ) -> None:
-    """Judge the repository now: what was found, how bad it is, and what to do."""
+    """Judge the repository now, or a state of it: what was found, how bad it is, and what to do."""
     with _command(context, deployment, as_json, checking.UNDONE) as (deployed, screen):
-        with screen.err.status(f"checking {repository}") if screen.interactive else nullcontext():
-            verdict = checking.check(deployed, repository, level)
+        request = checking.requested(
+            deployed,
+            repository,
+            state,
+            level,
+            everything=everything,
+            read_data=read_data,
+            bucket=in_bucket,
+            prefix=in_prefix,
+        )
+        if request.of_configuration and wait:
+            with screen.err.status(f"checking {repository}") if screen.interactive else nullcontext():
+                verdict = checking.check_posture(deployed, repository)
+        else:
+            checking_view.announce(screen, request)
+            verdict = checking.begin(deployed, request)
+            if wait:
+                goes_on = f"the check goes on. {checking.how_to_look(verdict)}"
+                _watch(screen, checking.follow(deployed, verdict), goes_on)
+                verdict = checking.finish(deployed, verdict)
         screen.result(verdict, lambda: checking_view.show(verdict))
         raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def acknowledge(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="Its id, as `rwm check` tells it.")],
+    verdict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST", help="As this verdict has it, by the start of its digest; the newest otherwise."
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every key, not the first 20.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Lay to rest what a check found and what is over: exactly these versions of these keys. For approvers."""
+    with _command(context, deployment, as_json, "nothing was acknowledged") as (deployed, screen):
+        done = acknowledging.propose(deployed, repository, finding, verdict)
+        if done.outcome == "proposed":
+            acknowledging_view.propose(screen, done, everything)
+            if not yes:
+                _confirm(acknowledging_view.question(done), as_json, "nothing was acknowledged")
+            done = acknowledging.acknowledge(deployed, done)
+        screen.result(done, lambda: acknowledging_view.show(done))
 
 
 @app.command("states")
@@ -235,26 +304,26 @@ def restore(
         begun = restoring.begin(deployed, repository, state, to_bucket, to_prefix)
         restoring_view.announce(screen, begun)
         if wait:
-            begun = _wait(deployed, screen, begun)
+            goes_on = f"the restore goes on. {restoring.how_to_look(begun)}"
+            _watch(screen, restoring.follow(deployed, begun), goes_on)
+            begun = restoring.finish(deployed, begun)
         screen.result(begun, lambda: restoring_view.show(begun))
         raise typer.Exit(begun.exit_code)
 
 
-def _wait(deployed: Deployment, screen: Screen, begun: restoring.Restore) -> restoring.Restore:
+def _watch(screen: Screen, steps: Iterator[Progress], goes_on: str) -> None:
     try:
-        restoring_view.watch(screen, restoring.follow(deployed, begun))
+        watch(screen, steps)
     except KeyboardInterrupt:
-        raise Waiting(f"not waiting any longer; the restore goes on. {restoring.how_to_look(begun)}") from None
-    return restoring.finish(deployed, begun)
+        raise Waiting(f"not waiting any longer; {goes_on}") from None
 
 
-def _confirm(question: str, as_json: bool) -> None:
-    undone = "nothing was deleted"
+def _confirm(question: str, as_json: bool, undone: str) -> None:
     if as_json:
-        raise Refused(f"--json cannot ask; {undone}; pass --yes to delete")
+        raise Refused(f"--json cannot ask; {undone}; pass --yes")
     try:
         if typer.confirm(question, err=True):
             return
     except typer.Abort:
-        raise Refused(f"there is nobody to ask; {undone}; pass --yes to delete") from None
+        raise Refused(f"there is nobody to ask; {undone}; pass --yes") from None
     raise Refused(f"{undone}, as you wish")

@@ -6,18 +6,17 @@ Security rules:
   workflow that ended well without one is a failure.
 """
 
-import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli import workflow
 from cli.deployment import Deployment
 from cli.exits import ExitCode, Failed, Refused, Waiting
-from cli.explain import explain
 from cli.states import find_state
+from cli.workflow import Progress
 from functions.domain.documents import Instant, Part
 from functions.domain.repositories import Repository
 from functions.domain.restore import (
@@ -34,9 +33,6 @@ from functions.storage.records import S3RecordReader
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
-"""Seconds between two looks: quick for a small repository, rare for one that takes hours."""
 
 
 class ReportFile(Part):
@@ -84,33 +80,23 @@ class Restore(Part):
         }[self.outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a workflow is."""
-
-    stage: Literal["planning", "copying", "verifying"]
-    done: int = 0
-    """Batches."""
-    total: int = 0
-    failed: int = 0
-
-
 def begin(deployment: Deployment, name: str, wanted: str, bucket: str, prefix: str) -> Restore:
     """Start a restore of the state that `wanted` means. Raises Refused, NoSuchState; nothing was started then."""
     repository = deployment.repository(name)
     header = find_state(deployment, repository, wanted)
     request = _request(repository, header.id, bucket, prefix)
-    started = deployment.aws.stepfunctions.start_execution(
-        stateMachineArn=deployment.arn("states", f"stateMachine:{deployment.names.restore_workflow}"),
+    execution = workflow.start(
+        deployment,
+        deployment.names.restore_workflow,
         # A name of its own each time: a restore that is run again resumes by its plan, not by its execution.
-        name=f"{repository.name}-{header.id[:12]}-{uuid.uuid4().hex[:8]}",
-        input=request.model_dump_json(),
+        f"{repository.name}-{header.id[:12]}-{uuid.uuid4().hex[:8]}",
+        request.model_dump_json(),
     )
     return Restore(
         repository=repository.repository,
         state=header.id,
         cut_time=header.cut_time,
-        execution=started["executionArn"],
+        execution=execution,
         target=request.target,
         outcome="running",
         environment={
@@ -128,22 +114,18 @@ def follow(deployment: Deployment, restore: Restore) -> Iterator[Progress]:
 
     Raises Failed when AWS cannot be asked any more: the restore goes on without us.
     """
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            if _description(deployment, restore)["status"] != "RUNNING":
-                return
-        except (BotoCoreError, ClientError) as error:
-            why = explain(error, deployment, "the restore goes on all the same")
-            raise Failed(f"{why}. {how_to_look(restore)}") from error
-        yield _progress(deployment, restore)
-        deployment.aws.pause(pause)
-        pause = min(LONGEST_PAUSE, pause * 1.3)
+    return workflow.follow(
+        deployment,
+        restore.execution,
+        lambda: _progress(deployment, restore),
+        goes_on="the restore goes on all the same",
+        advice=how_to_look(restore),
+    )
 
 
 def finish(deployment: Deployment, restore: Restore) -> Restore:
     """How the workflow ended. Raises Refused when it refused before writing anything, Failed when it broke."""
-    ended = _description(deployment, restore)
+    ended = workflow.describe(deployment, restore.execution)
     if ended["status"] == "RUNNING":
         raise Waiting(f"the restore is still going on. {how_to_look(restore)}")
     if ended["status"] != "SUCCEEDED" and ended.get("error") != "RestoreIncomplete":
@@ -151,8 +133,9 @@ def finish(deployment: Deployment, restore: Restore) -> Restore:
     report = _report(deployment, restore)
     if (report.state, report.target) != (restore.state, restore.target):
         raise Failed(
-            f"the report of {_name(restore)} is about state {report.state[:12]} in {report.target}, which is not "
-            "what was asked for; trust nothing in the target; find out who changed the operations table"
+            f"the report of {workflow.name_of(restore.execution)} is about state {report.state[:12]} in "
+            f"{report.target}, which is not what was asked for; trust nothing in the target; find out who changed "
+            "the operations table"
         )
     if ended["status"] != "SUCCEEDED" and report.outcome != "incomplete":
         raise Failed(f"the workflow failed and its report says {report.outcome}; trust nothing in {report.target}")
@@ -170,8 +153,8 @@ def finish(deployment: Deployment, restore: Restore) -> Restore:
 
 def how_to_look(restore: Restore) -> str:
     return (
-        f"Look at it with `aws stepfunctions describe-execution --execution-arn {restore.execution}`, or run the same "
-        "`rwm restore` again: it copies only what is missing"
+        f"Look at it with {workflow.look_at(restore.execution)}, or run the same `rwm restore` again: it copies only "
+        "what is missing"
     )
 
 
@@ -187,53 +170,32 @@ def _request(repository: Repository, state: StateId, bucket: str, prefix: str) -
         raise Refused(str(error)) from error
 
 
-def _description(deployment: Deployment, restore: Restore) -> "DescribeExecutionOutputTypeDef":
-    return deployment.aws.stepfunctions.describe_execution(executionArn=restore.execution)
-
-
 def _progress(deployment: Deployment, restore: Restore) -> Progress:
-    workflows = deployment.aws.stepfunctions
     try:
-        runs = workflows.list_map_runs(executionArn=restore.execution)["mapRuns"]
-        if not runs:
-            return Progress("planning")
-        run = workflows.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+        batches = workflow.batches(deployment, restore.execution)
     except (BotoCoreError, ClientError):
         # Only a decoration: whether the restore is still going on was answered already.
         return Progress("copying")
-    counts = run["itemCounts"]
-    bad = counts["failed"] + counts["timedOut"] + counts["aborted"]
-    return Progress(
-        "copying" if run["status"] == "RUNNING" else "verifying",
-        done=counts["succeeded"] + bad,
-        total=counts["total"],
-        failed=bad,
-    )
+    if batches is None:
+        return Progress("planning")
+    return Progress("copying" if batches.running else "verifying", batches.done, batches.total, batches.failed)
 
 
 def _ended_badly(ended: "DescribeExecutionOutputTypeDef", restore: Restore) -> NoReturn:
-    error, cause = ended.get("error") or ended["status"], _message(ended.get("cause") or "")
+    error, cause = ended.get("error") or ended["status"], workflow.message(ended.get("cause") or "")
     if error == "RestoreRefused":
         raise Refused(cause or "the restore was refused; nothing was written")
     raise Failed(
         f"the restore failed: {error}{': ' + cause if cause else ''}; what was copied stays in {restore.target}. "
-        f"Run the same command again to go on; execution {_name(restore)} of the workflow has the details"
+        f"Run the same command again to go on; execution {workflow.name_of(restore.execution)} of the workflow has the "
+        "details"
     )
-
-
-def _message(cause: str) -> str:
-    """A function's error reaches the workflow as JSON; a person wants its message."""
-    try:
-        said: Any = json.loads(cause)
-        return str(said["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause
 
 
 def _report(deployment: Deployment, restore: Restore) -> RestoreReport:
     item = deployment.aws.dynamodb.get_item(
         TableName=deployment.names.operations,
-        Key={"pk": {"S": restore.repository}, "sk": {"S": f"restore#{_name(restore)}"}},
+        Key={"pk": {"S": restore.repository}, "sk": {"S": f"restore#{workflow.name_of(restore.execution)}"}},
         ConsistentRead=True,
     ).get("Item")
     if item is None:
@@ -245,10 +207,6 @@ def _report(deployment: Deployment, restore: Restore) -> RestoreReport:
         return report
     records = S3RecordReader(deployment.aws.s3, _records(deployment))
     return RestoreReport.parse(records.get(report_file(report.plan, report.execution)))
-
-
-def _name(restore: Restore) -> str:
-    return restore.execution.rpartition(":")[2]
 
 
 def _records(deployment: Deployment) -> str:

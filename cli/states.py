@@ -2,24 +2,26 @@
 
 Security rules:
 - A header's id is the digest of its bytes (the reader checks it), so a state chosen by id proves itself.
-- `latest`, a time, and the list of states depend on the chain: each header must name the one before it,
-  and the head must be the newest. Anything else is said, and nothing is chosen.
+- `latest`, `last-good`, a time, and the list of states depend on the chain: each header must name the one
+  before it, and the head must be the newest. Anything else is said, and nothing is chosen.
+- `last-good` is what the verdicts in the operations table make it; a state that nobody judged is not good.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice
 
 from cli.deployment import Deployment
 from cli.exits import Refused
 from functions.domain.diff import Change, Difference, differences, totals
 from functions.domain.documents import Instant, Part
-from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
+from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state, with_verdicts
 from functions.domain.ports import LedgerReader
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.state import Cause, StateHeader, Tally
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
+from functions.domain.verdict import CheckLevel, Outcome, Verdict, is_good, newest_outcomes
 
 
 class ChainBroken(StateDamaged):
@@ -58,12 +60,18 @@ class StateDetails(Part):
     cause: Cause
     change: Growth | None
     """None for the first state."""
+    checked: dict[CheckLevel, Outcome]
+    """The newest outcome of each level at which it was judged."""
+    good: bool
+    """One to go back to: quiet, judged, and with nothing against it."""
 
 
 class States(Part):
     repository: RepositoryName
     states: tuple[StateDetails, ...]
     """Newest first."""
+    last_good: StateId | None
+    """The newest good one among them."""
     more: bool
     """There are older ones."""
 
@@ -116,21 +124,23 @@ class StateDiff(Part):
 def states(deployment: Deployment, name: str, limit: int) -> States:
     """The newest `limit` states, checked to be one chain. Raises ChainBroken."""
     repository = deployment.repository(name).repository
-    newest: list[StateHeader] = []
-    for header in in_chain(deployment.ledger, repository):
-        newest.append(header)
-        if len(newest) > limit:
-            break
+    chain = with_verdicts(in_chain(deployment.ledger, repository), deployment.verdicts.verdicts(repository))
+    newest = list(islice(chain, limit + 1))
+    parents = [header for header, _ in newest[1:]]
+    shown = tuple(
+        details(header, judged, parent) for (header, judged), parent in zip(newest, [*parents, None], strict=False)
+    )[:limit]
     return States(
         repository=repository,
-        states=tuple(details(header, parent) for header, parent in zip_longest(newest, newest[1:]))[:limit],
+        states=shown,
+        last_good=next((each.id for each in shown if each.good), None),
         more=len(newest) > limit,
     )
 
 
 def state(deployment: Deployment, name: str, wanted: str) -> StateDetails:
     header = find_state(deployment, deployment.repository(name), wanted)
-    return details(header, _parent(deployment.ledger, header))
+    return _details(deployment, header)
 
 
 def diff(deployment: Deployment, name: str, before: str, after: str) -> StateDiff:
@@ -142,8 +152,8 @@ def diff(deployment: Deployment, name: str, before: str, after: str) -> StateDif
     found = [] if same else list(differences(read_state(ledger, old), read_state(ledger, new)))
     return StateDiff(
         repository=repository.repository,
-        before=details(old, _parent(ledger, old)),
-        after=details(new, _parent(ledger, new)),
+        before=_details(deployment, old),
+        after=_details(deployment, new),
         same=same,
         totals=_totals(found),
         unexpected=sum(not difference.meaning.expected for difference in found),
@@ -162,7 +172,8 @@ def find_state(deployment: Deployment, repository: Repository, wanted: str) -> S
     ledger, name = deployment.ledger, repository.repository
     by_id = _ID.fullmatch(wanted) is not None
     try:
-        return choose_state(ledger.headers(name) if by_id else in_chain(ledger, name), wanted, name)
+        headers = ledger.headers(name) if by_id else in_chain(ledger, name)
+        return choose_state(headers, wanted, name, deployment.verdicts.verdicts(name))
     except NoSuchState:
         if by_id:
             _refuse_foreign(deployment, name, wanted)
@@ -205,10 +216,20 @@ def _linked(
         header = parent
 
 
-def details(header: StateHeader, parent: StateHeader | None) -> StateDetails:
-    copied = header.model_dump(exclude={"chunks"})
-    change = Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes) if parent else None
-    return StateDetails.model_validate({**copied, "id": header.id, "change": change})
+def details(header: StateHeader, verdicts: Sequence[Verdict], parent: StateHeader | None) -> StateDetails:
+    told = {
+        **header.model_dump(exclude={"chunks"}),
+        "id": header.id,
+        "change": parent and Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes),
+        "checked": newest_outcomes(header, verdicts),
+        "good": is_good(header, verdicts),
+    }
+    return StateDetails.model_validate(told)
+
+
+def _details(deployment: Deployment, header: StateHeader) -> StateDetails:
+    ((_, judged),) = with_verdicts([header], deployment.verdicts.verdicts(header.repository))
+    return details(header, judged, _parent(deployment.ledger, header))
 
 
 def _parent(ledger: LedgerReader, header: StateHeader) -> StateHeader | None:

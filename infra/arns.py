@@ -70,23 +70,28 @@ class Arns:
     def log_group(self, name: str) -> str:
         return self._regional("logs", f"log-group:{name}")
 
-    @property
-    def restore_workflow(self) -> str:
-        return self._regional("states", f"stateMachine:{self.names.restore_workflow}")
+    def state_machine(self, workflow: str) -> str:
+        return self._regional("states", f"stateMachine:{workflow}")
 
-    @property
-    def restore_executions(self) -> str:
+    def executions(self, workflow: str) -> str:
         """Executions that somebody started."""
-        return self._regional("states", f"execution:{self.names.restore_workflow}:*")
+        return self._regional("states", f"execution:{workflow}:*")
 
-    @property
-    def restore_children(self) -> str:
+    def map_children(self, workflow: str) -> str:
         """Executions that a Distributed Map started: `<workflow>/<map label>:<id>`."""
-        return self._regional("states", f"execution:{self.names.restore_workflow}/*")
+        return self._regional("states", f"execution:{workflow}/*")
+
+    def map_runs(self, workflow: str) -> str:
+        return self._regional("states", f"mapRun:{workflow}/*")
 
     @property
-    def restore_map_runs(self) -> str:
-        return self._regional("states", f"mapRun:{self.names.restore_workflow}/*")
+    def alerts(self) -> str:
+        return self._regional("sns", self.names.alerts)
+
+    @property
+    def alarms(self) -> str:
+        """Those of the stateless stack: CloudFormation begins their names with its own."""
+        return self._regional("cloudwatch", f"alarm:{self.names.flows_stack}-*")
 
     @property
     def schedule_group(self) -> str:

@@ -1,18 +1,21 @@
-"""The check: `check-posture` by a daily schedule of each repository, and by `rwm check`.
+"""The check: `rwm check` and a schedule of each repository start its workflow, as deep as they ask for.
 
-It looks at every bucket and at every host's rights, so it must not be able to change any of them: it reads
-configuration, and appends what it found.
+posture -> record -> consistent -> plan, hash (a Distributed Map over the plan's batches), conclude -> complete,
+conclude. Each level appends its own verdict, so a level that is not reached leaves those before it as they are.
 """
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
+from functions.domain.repositories import Repository
+from infra.alerts import EVERY, alarm
 from infra.arns import Arns
+from infra.check_steps import CheckSteps
+from infra.check_workflow import CheckWorkflow
 from infra.functions import Step
-from infra.permission import Permission, allow, by_tens
+from infra.permission import allow
 from infra.schedule import schedule, scheduler_role
 
 
@@ -26,80 +29,58 @@ class Check(Construct):
         *,
         arns: Arns,
         code: lambda_.Code,
+        record: Step,
         schedules: scheduler.CfnScheduleGroup,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.posture = Step(
+        steps = CheckSteps(self, arns=arns, code=code)
+        self.workflow = CheckWorkflow(self, "Workflow", arns=arns, steps=steps, record=record).machine
+        cdk.CfnOutput(cdk.Stack.of(self), "CheckWorkflow", value=self.workflow.state_machine_arn)
+        role = scheduler_role(
             self,
-            "Posture",
-            step="check-posture",
-            handler="functions.check.posture.handler",
-            description="Judges how a repository's bucket is configured and what its hosts may do",
-            arns=arns,
-            code=code,
-            permissions=_posture_permissions(arns),
-            timeout=cdk.Duration.minutes(5),
-            memory_mb=512,
+            "check",
+            arns,
+            may=allow(
+                "states:StartExecution",
+                on=arns.state_machine(arns.names.check_workflow),
+                because="the schedule's one target",
+            ),
         )
-        role = scheduler_role(self, "check-posture", arns)
         for repository in arns.configuration.repositories:
             schedule(
                 self,
                 f"Schedule-{repository.name}",
                 # A name that no repository can take: theirs begin with a letter or a digit.
-                name=f"_check-posture-{repository.name}",
-                expression="rate(1 day)",
-                function=self.posture.function,
+                name=f"_check-{repository.name}",
+                expression=repository.check_schedule,
+                target=self.workflow.state_machine_arn,
                 role=role,
-                event={"repository": repository.name, "reason": "schedule"},
+                event=_scheduled(repository),
                 group=schedules,
             )
-        cloudwatch.Alarm(
-            self,
-            "PostureErrorsAlarm",
-            alarm_description="check-posture failed: a repository's configuration was not judged. Its log says why.",
-            metric=self.posture.function.metric_errors(period=cdk.Duration.minutes(5), statistic="Sum"),
-            threshold=0,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        # A finding is told by the step that made it; a check that came to no conclusion has nobody else to tell.
+        for how, metric in (
+            ("failed", self.workflow.metric_failed(period=EVERY, statistic="Sum")),
+            ("timed out", self.workflow.metric_timed_out(period=EVERY, statistic="Sum")),
+        ):
+            alarm(
+                self,
+                f"Check{how.title().replace(' ', '')}Alarm",
+                metric=metric,
+                description=f"A check {how}: a repository was not judged as deeply as it should be. Its execution in "
+                f"{arns.names.check_workflow} says why; docs/operations.md says what to do.",
+                arns=arns,
+            )
 
 
-def _posture_permissions(arns: Arns) -> list[Permission]:
-    where = arns.surroundings
-    buckets = [arns.bucket(name) for name in arns.configuration.buckets]
-    principals = dict.fromkeys(
-        principal
-        for repository in arns.configuration.repositories
-        for principal in (*where.hosts(repository), *where.maintenance(repository))
-    )
-    return [
-        *(
-            allow(
-                "s3:GetBucketAcl",
-                "s3:GetBucketObjectLockConfiguration",
-                "s3:GetBucketOwnershipControls",
-                "s3:GetBucketPolicy",
-                "s3:GetBucketPublicAccessBlock",
-                "s3:GetBucketVersioning",
-                "s3:GetEncryptionConfiguration",
-                "s3:GetLifecycleConfiguration",
-                "s3:GetReplicationConfiguration",
-                on=some,
-                because="how the bucket is configured, all of which it judges; no object and no listing",
-            )
-            for some in by_tens(buckets)
-        ),
-        *(
-            allow(
-                "iam:SimulatePrincipalPolicy",
-                on=some,
-                because="whether a host holds a right to destroy versions or to end their protection",
-            )
-            for some in by_tens(list(principals))
-        ),
-        allow("dynamodb:GetItem", on=arns.ledger, because="findings say at which state of the chain they were made"),
-        allow("dynamodb:Query", on=arns.operations, because="what the last posture kept: drift is told against it"),
-        allow("dynamodb:PutItem", on=arns.operations, because="findings and verdicts are appended"),
-    ]
+def _scheduled(repository: Repository) -> dict[str, object]:
+    """All fields, as the workflow expects them: JSONata refuses what is not there."""
+    return {
+        "repository": repository.name,
+        "level": repository.check_level,
+        "state": "",
+        "all": False,
+        "read_data": False,
+        "reason": "schedule",
+        "target": None,
+    }

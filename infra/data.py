@@ -7,6 +7,7 @@ from constructs import Construct
 
 from functions.domain.repositories import Configuration
 from infra import identities
+from infra.alerts import Alerts
 from infra.arns import Arns
 from infra.protected_bucket import ProtectedBucket
 from infra.records import Records
@@ -14,7 +15,7 @@ from infra.tables import Tables
 
 
 class DataStack(cdk.Stack):
-    """Protected buckets, the records bucket, the tables, and the identities of hosts."""
+    """Protected buckets, the records bucket, the tables, the topic of alerts, and the identities of hosts."""
 
     def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
         names = configuration.names
@@ -22,11 +23,12 @@ class DataStack(cdk.Stack):
             scope,
             names.data_stack,
             termination_protection=True,
-            description="RWM: protected buckets, ledger, records, host identities; outlives every deployment of code",
+            description="RWM: protected buckets, ledger, records, alerts, identities of hosts; outlives all code",
             **stack,
         )
         arns = Arns.of(self, configuration)
         Tables(self, "Tables", names=names)
+        Alerts(self, "Alerts", arns=arns)
         Records(self, "Records", arns=arns)
         for bucket, repositories in configuration.buckets.items():
             if not repositories[0].adopt:

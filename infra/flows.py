@@ -28,7 +28,7 @@ class FlowsStack(cdk.Stack):
         arns = Arns.of(self, configuration)
         code = functions.code(configuration)
         recording = Recording(self, "Recording", arns=arns, code=code)
-        Check(self, "Check", arns=arns, code=code, schedules=recording.schedules)
+        Check(self, "Check", arns=arns, code=code, record=recording.record, schedules=recording.schedules)
         Restore(self, "Restore", arns=arns, code=code)
         People(self, "People", arns=arns)
         Catalog(self, "Catalog", arns=arns)

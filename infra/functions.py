@@ -209,6 +209,7 @@ class Step(Construct):
                 "RWM_LEDGER": arns.names.ledger,
                 "RWM_OPERATIONS": arns.names.operations,
                 "RWM_RECORDS": arns.records_name,
+                "RWM_ALERTS": arns.alerts,
                 "POWERTOOLS_SERVICE_NAME": step,
                 "POWERTOOLS_METRICS_NAMESPACE": "RWM",
                 "POWERTOOLS_LOG_LEVEL": "INFO",

@@ -37,8 +37,8 @@ class People(Construct):
                 "approver",
                 arns,
                 trust=_trusting(configuration.approvers, {"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
-                permissions=_reading(arns),
-                description="Reads what is to be approved",
+                permissions=[*_reading(arns), *_approving(arns)],
+                description="Reads what is to be approved, and lays findings to rest",
             )
 
     def _role(
@@ -93,6 +93,7 @@ def _reading(arns: Arns) -> list[Permission]:
 
 
 def _operating(arns: Arns) -> list[Permission]:
+    workflows = (arns.names.check_workflow, arns.names.restore_workflow)
     return [
         allow(
             "lambda:InvokeFunction",
@@ -102,21 +103,25 @@ def _operating(arns: Arns) -> list[Permission]:
         allow(
             "lambda:InvokeFunction",
             on=arns.function("check-posture"),
-            because="`rwm check` asks for a check now",
+            because="`rwm check --level posture` waits for one function's answer, without the workflow",
         ),
-        allow("states:StartExecution", on=arns.restore_workflow, because="`rwm restore` starts the workflow"),
+        allow(
+            "states:StartExecution",
+            on=[arns.state_machine(workflow) for workflow in workflows],
+            because="`rwm check` and `rwm restore` start their workflow",
+        ),
         allow(
             "states:DescribeExecution",
             "states:GetExecutionHistory",
             "states:ListMapRuns",
-            on=arns.restore_executions,
-            because="`rwm restore` follows it to its end",
+            on=[arns.executions(workflow) for workflow in workflows],
+            because="they follow it to its end",
             wildcard="an execution is named when it is started",
         ),
         allow(
             "states:DescribeMapRun",
-            on=arns.restore_map_runs,
-            because="the progress bar counts copied batches",
+            on=[arns.map_runs(workflow) for workflow in workflows],
+            because="the progress bar counts batches",
             wildcard="Step Functions names map runs",
         ),
         allow(
@@ -124,5 +129,15 @@ def _operating(arns: Arns) -> list[Permission]:
             on=arns.records("restores/*"),
             because="the report of a restore is shown from the records bucket",
             wildcard="plans and reports are named by their digest",
+        ),
+    ]
+
+
+def _approving(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "lambda:InvokeFunction",
+            on=arns.function("acknowledge"),
+            because="`rwm acknowledge` lays a finding to rest; an operator cannot",
         ),
     ]

@@ -4,10 +4,7 @@ The queue decides the repository, so who may send to a queue is who may ask for 
 nobody can answer ends in the one dead-letter queue, and an alarm says so.
 """
 
-from collections.abc import Sequence
-
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
@@ -15,6 +12,8 @@ from constructs import Construct
 
 from functions.domain.recording import DELIVERIES
 from functions.domain.repositories import Repository
+from infra.access import append_to_operations, list_versions, tell_people, versioning_and_clock
+from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
@@ -63,7 +62,7 @@ class Recording(Construct):
         for repository in arns.configuration.repositories:
             self._queue(Construct(queues, repository.name), repository, arns, dead_letters)
         self.schedules = self._schedules(arns)
-        self._alarms(dead_letters)
+        self._alarms(dead_letters, arns)
 
     def _dead_letters(self, arns: Arns) -> sqs.Queue:
         return sqs.Queue(
@@ -99,14 +98,14 @@ class Recording(Construct):
 
     def _schedules(self, arns: Arns) -> scheduler.CfnScheduleGroup:
         group = scheduler.CfnScheduleGroup(self, "Schedules", name=arns.names.schedule_group)
-        by_record = scheduler_role(self, "record", arns)
+        by_record = scheduler_role(self, "record", arns, may=_invoke("record", arns))
         for repository in arns.configuration.repositories:
             schedule(
                 self,
                 f"Schedule-{repository.name}",
                 name=repository.name,
                 expression=repository.record_schedule,
-                function=self.record.function,
+                target=self.record.function.function_arn,
                 role=by_record,
                 event={"repository": repository.name, "reason": "schedule"},
                 group=group,
@@ -117,36 +116,33 @@ class Recording(Construct):
             # A name that no repository can take: theirs begin with a letter or a digit.
             name="_collect-chunks",
             expression="rate(1 day)",
-            function=self.collect_chunks.function,
-            role=scheduler_role(self, "collect-chunks", arns),
+            target=self.collect_chunks.function.function_arn,
+            role=scheduler_role(self, "collect-chunks", arns, may=_invoke("collect-chunks", arns)),
             event={},
             group=group,
         )
         return group
 
-    def _alarms(self, dead_letters: sqs.Queue) -> None:
-        every = cdk.Duration.minutes(5)
-        cloudwatch.Alarm(
+    def _alarms(self, dead_letters: sqs.Queue, arns: Arns) -> None:
+        alarm(
             self,
             "DeadLettersAlarm",
-            alarm_description="A message could not be answered: its body is malformed, or record failed on it "
+            metric=dead_letters.metric_approximate_number_of_messages_visible(period=EVERY, statistic="Maximum"),
+            description="A message could not be answered: its body is malformed, or record failed on it "
             "time and again. The log of record says why; docs/operations.md says what to do.",
-            metric=dead_letters.metric_approximate_number_of_messages_visible(period=every, statistic="Maximum"),
-            threshold=0,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            arns=arns,
         )
-        cloudwatch.Alarm(
+        alarm(
             self,
             "RecordErrorsAlarm",
-            alarm_description="record failed as a whole: no state was recorded by those runs. Its log says why.",
-            metric=self.record.function.metric_errors(period=every, statistic="Sum"),
-            threshold=0,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            metric=self.record.function.metric_errors(period=EVERY, statistic="Sum"),
+            description="record failed as a whole: no state was recorded by those runs. Its log says why.",
+            arns=arns,
         )
+
+
+def _invoke(step: str, arns: Arns) -> Permission:
+    return allow("lambda:InvokeFunction", on=arns.function(step), because="the schedule's one target")
 
 
 def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:
@@ -191,17 +187,10 @@ def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:
 
 def _record_permissions(arns: Arns) -> list[Permission]:
     repositories = arns.configuration.repositories
-    buckets = [arns.bucket(name) for name in arns.configuration.buckets]
     return [
-        *_listing(repositories, arns),
-        *(
-            allow(
-                "s3:GetBucketObjectLockConfiguration",
-                "s3:GetBucketVersioning",
-                on=some,
-                because="S3's clock, and whether versions last at all: without versioning no state is recorded",
-            )
-            for some in by_tens(buckets)
+        *list_versions(arns, because="noncurrent versions and markers, too: a state is a cut in time"),
+        *versioning_and_clock(
+            arns, because="S3's clock, and whether versions last at all: without versioning no state is recorded"
         ),
         allow(
             "dynamodb:ConditionCheckItem",
@@ -212,7 +201,13 @@ def _record_permissions(arns: Arns) -> list[Permission]:
             on=arns.ledger,
             because="the recording lease, chunks, and the commit of header and head; it deletes nothing",
         ),
-        allow("dynamodb:PutItem", on=arns.operations, because="findings are appended"),
+        allow(
+            "dynamodb:Query",
+            on=arns.operations,
+            because="what was acknowledged is no finding, and what the last verdict said is no news",
+        ),
+        append_to_operations(arns, because="findings and verdicts are appended"),
+        tell_people(arns),
         allow(
             "s3:PutObject",
             on=arns.records("heads/*"),
@@ -231,19 +226,6 @@ def _record_permissions(arns: Arns) -> list[Permission]:
             )
             for some in by_tens([arns.queue(repository) for repository in repositories])
         ),
-    ]
-
-
-def _listing(repositories: Sequence[Repository], arns: Arns) -> list[Permission]:
-    because = "noncurrent versions and markers, too: a state is a cut in time"
-    return [
-        allow(
-            "s3:ListBucketVersions",
-            on=arns.bucket(repository.bucket),
-            because=because,
-            when={"StringLike": {"s3:prefix": f"{repository.key_prefix}*"}} if repository.prefix else None,
-        )
-        for repository in repositories
     ]
 
 

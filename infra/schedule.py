@@ -1,20 +1,19 @@
-"""A schedule of EventBridge Scheduler that invokes one function, and the role with which it does."""
+"""A schedule of EventBridge Scheduler with its one target, and the role with which it calls it."""
 
 import json
 from collections.abc import Mapping
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.arns import Arns
-from infra.permission import allow
+from infra.permission import Permission
 from infra.policy import make_role
 
 
-def scheduler_role(scope: Construct, step: str, arns: Arns) -> iam.IRole:
-    """Lets the deployment's schedules invoke `step`, and nothing else."""
+def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission) -> iam.IRole:
+    """Lets the deployment's schedules do the one thing that they `may`, which `step` names."""
     only_ours = {
         "StringEquals": {"aws:SourceAccount": arns.account},
         "ArnEquals": {"aws:SourceArn": arns.schedule_group},
@@ -23,10 +22,8 @@ def scheduler_role(scope: Construct, step: str, arns: Arns) -> iam.IRole:
         Construct(scope, f"SchedulerRole-{step}"),
         arns.names.role(f"{step}-schedule"),
         trust=iam.PrincipalWithConditions(iam.ServicePrincipal("scheduler.amazonaws.com"), only_ours),
-        description=f"Lets EventBridge Scheduler invoke {step}",
-        permissions=[
-            allow("lambda:InvokeFunction", on=arns.function(step), because="the schedule's one target"),
-        ],
+        description=f"Lets EventBridge Scheduler start {step}",
+        permissions=[may],
     )
 
 
@@ -36,12 +33,12 @@ def schedule(
     *,
     name: str,
     expression: str,
-    function: lambda_.Function,
+    target: str,
     role: iam.IRole,
-    event: Mapping[str, str],
+    event: Mapping[str, object],
     group: scheduler.CfnScheduleGroup,
 ) -> scheduler.CfnSchedule:
-    """The schedule `name` in the deployment's group."""
+    """The schedule `name` in the deployment's group; it gives `event` to `target`, an ARN."""
     made = scheduler.CfnSchedule(
         scope,
         construct_id,
@@ -50,7 +47,7 @@ def schedule(
         schedule_expression=expression,
         flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
         target=scheduler.CfnSchedule.TargetProperty(
-            arn=function.function_arn,
+            arn=target,
             role_arn=role.role_arn,
             input=json.dumps(dict(event)),
             # The next one comes soon enough: no tail of late runs after an outage.

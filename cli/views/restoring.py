@@ -1,14 +1,12 @@
 """How `rwm restore` looks while it goes on, and at its end."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from rich.text import Text
 
-from cli.restoring import Progress, Restore, how_to_look
+from cli.restoring import Restore, how_to_look
 from cli.views.screen import Screen, printable, size, when
 
 SHOWN_TROUBLES = 20
@@ -19,33 +17,6 @@ def announce(screen: Screen, restore: Restore) -> None:
         f"restoring state {restore.state[:12]} of {restore.repository} (cut {when(restore.cut_time)}, "
         f"{restore.objects} objects, {size(restore.bytes)}) to {restore.target}"
     )
-
-
-def watch(screen: Screen, steps: Iterable[Progress]) -> None:
-    """Show `steps` until they end: a bar for a person, a line for each change otherwise."""
-    if screen.interactive:
-        _bar(screen, steps)
-        return
-    last = None
-    for step in steps:
-        if step != last:
-            screen.say(_line(step))
-            last = step
-
-
-def _bar(screen: Screen, steps: Iterable[Progress]) -> None:
-    stage = TextColumn("{task.description}")
-    columns = (SpinnerColumn(), stage, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=screen.err, transient=True) as bar:
-        task = bar.add_task("planning", total=None)
-        for step in steps:
-            failed = f", {step.failed} failed" if step.failed else ""
-            bar.update(task, description=f"{step.stage}{failed}", completed=step.done, total=step.total or None)
-
-
-def _line(step: Progress) -> str:
-    batches = f": {step.done} of {step.total} batches" if step.total else ""
-    return f"{step.stage}{batches}{f', {step.failed} failed' if step.failed else ''}"
 
 
 def show(restore: Restore) -> Iterator[RenderableType]:

@@ -21,7 +21,7 @@ def show_states(found: States) -> Iterator[RenderableType]:
         yield Text(f"{name} has no recorded state yet; publish an event or run `rwm record {name}`")
         return
     listed = table(
-        "state", "cut time", "objects", "size", "change", "hidden", "flags", "cause",
+        "state", "cut time", "objects", "size", "change", "hidden", "flags", "checked", "cause",
         right=("objects", "size", "change", "hidden"),
     )  # fmt: skip
     for each in found.states:
@@ -33,7 +33,8 @@ def show_states(found: States) -> Iterator[RenderableType]:
             size(each.bytes),
             _growth(each.change, each.kind),
             each.hidden,
-            " ".join(_flags(each)),
+            " ".join([*_flags(each), *(["last-good"] if each.id == found.last_good else [])]),
+            _checked(each),
             _cause(each.cause),
         )
     yield listed
@@ -52,6 +53,7 @@ def show_state(found: StateDetails) -> Iterator[RenderableType]:
         ("recorded at", when(found.recorded_at)),
         ("cause", _cause(found.cause)),
         ("flags", " ".join(_flags(found)) or "none"),
+        ("checked", _checked(found)),
         ("change", _growth(found.change, found.kind)),
         ("hidden keys", found.hidden),
         ("noncurrent versions", found.noncurrent),
@@ -119,6 +121,16 @@ def _growth(change: Growth | None, kind: str) -> str:
 
 def _flags(found: StateDetails) -> list[str]:
     return [name for name, there in (("edge", found.edge), ("busy", found.busy)) if there]
+
+
+def _checked(found: StateDetails) -> Text:
+    """The newest outcome of each level; what passed is written small."""
+    if not found.checked:
+        return Text("not yet", style="dim")
+    colours = {"pass": "green", "hold": "yellow", "fail": "bold red"}
+    told = [Text(f"{level} {outcome if outcome == 'pass' else outcome.upper()}", colours[outcome])
+            for level, outcome in found.checked.items()]  # fmt: skip
+    return Text(", ").join(told)
 
 
 def _cause(cause: Cause) -> str:

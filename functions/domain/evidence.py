@@ -1,4 +1,8 @@
-"""Evidence in parts that fit into items of DynamoDB, however many keys an attack touched."""
+"""Evidence in parts that fit into items of DynamoDB, however many keys an attack touched.
+
+Security rule: evidence lies beside its verdict and is believed only when it has the fingerprints that the
+verdict, which is named by its digest, has of it.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +13,12 @@ import zstandard
 
 from functions.domain.documents import UnreadableDocument
 from functions.domain.values import Evidence, Finding, ObjectKey, VersionId, from_zulu, zulu
+from functions.domain.verdict import Verdict, fingerprint
 
 LARGEST_PART = 300_000
 """Bytes before compression: the worst that can be stored stays below an item's 400 KB."""
-MOST_VERSIONS = 200
-"""Of one key in one line: version ids have up to 1,024 bytes each."""
+MOST_VERSIONS = 40
+"""Of one key in one line: an id has up to 1,024 bytes and JSON may write six for each, so no line passes a part."""
 
 
 def pack_evidence(findings: Sequence[Finding]) -> Iterator[bytes]:
@@ -36,11 +41,11 @@ def unpack_evidence(parts: Iterable[bytes], findings: Sequence[Finding]) -> tupl
     evidence: list[list[Evidence]] = [[] for _ in findings]
     for part in parts:
         for line in _decompress(part).splitlines():
-            number, found = _read(line)
+            number, found, goes_on = _read(line)
             if not 0 <= number < len(evidence):
                 raise UnreadableDocument(f"stored evidence is of finding {number}, and there are {len(evidence)}")
             known = evidence[number]
-            if known and known[-1].key == found.key and known[-1].standing == found.standing:
+            if goes_on and known and known[-1].key == found.key:
                 known[-1] = replace(known[-1], version_ids=known[-1].version_ids + found.version_ids)
             else:
                 known.append(found)
@@ -50,24 +55,44 @@ def unpack_evidence(parts: Iterable[bytes], findings: Sequence[Finding]) -> tupl
     )
 
 
+def findings_of(verdict: Verdict, parts: Iterable[bytes]) -> tuple[Finding, ...]:
+    """The findings of `verdict` with the evidence in `parts`.
+
+    Raises UnreadableDocument for evidence that is not exactly what the verdict was concluded from.
+    """
+    bare = [
+        Finding(each.id, each.severity, verdict.repository, each.since, each.what, each.remedy)
+        for each in verdict.findings
+    ]
+    found = unpack_evidence(parts, bare)
+    for each, kept in zip(found, verdict.findings, strict=True):
+        if fingerprint(each) != kept.fingerprint:
+            raise UnreadableDocument(
+                f"the evidence of {kept.id} names {len(each.evidence)} keys and is not that of its verdict, which has "
+                f"{kept.keys}; somebody changed the operations table; nothing was decided"
+            )
+    return found
+
+
 def _lines(number: int, finding: Finding) -> Iterator[bytes]:
     for each in finding.evidence:
         for start in range(0, max(len(each.version_ids), 1), MOST_VERSIONS):
             some = each.version_ids[start : start + MOST_VERSIONS]
-            yield json.dumps([number, each.key, list(some), zulu(each.since), each.standing]).encode()
+            yield json.dumps([number, each.key, list(some), zulu(each.since), each.standing, start > 0]).encode()
 
 
-def _read(line: bytes) -> tuple[int, Evidence]:
+def _read(line: bytes) -> tuple[int, Evidence, bool]:
+    """The number of the finding, evidence, and whether it goes on with that of the line before."""
     try:
         content: Any = json.loads(line)
-        number, key, version_ids, since, standing = content
+        number, key, version_ids, since, standing, goes_on = content
         evidence = Evidence(
             key=ObjectKey(str(key)),
             version_ids=tuple(VersionId(str(each)) for each in version_ids),
             since=from_zulu(since),
             standing=standing is True,
         )
-        return int(number), evidence
+        return int(number), evidence, goes_on is True
     except (ValueError, TypeError) as error:
         raise UnreadableDocument(f"stored evidence is malformed: {error}") from error
 
@@ -78,6 +103,9 @@ def _compress(lines: list[bytes]) -> bytes:
 
 def _decompress(part: bytes) -> bytes:
     try:
-        return zstandard.ZstdDecompressor().decompress(part, max_output_size=2 * LARGEST_PART)
+        # A frame that says how large it is would not be held to max_output_size.
+        if not 0 <= zstandard.frame_content_size(part) <= LARGEST_PART:
+            raise UnreadableDocument(f"stored evidence does not say that it has at most {LARGEST_PART} bytes")
+        return zstandard.ZstdDecompressor().decompress(part)
     except zstandard.ZstdError as error:
         raise UnreadableDocument(f"stored evidence cannot be decompressed: {error}") from error

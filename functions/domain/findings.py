@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from functions.domain.values import Finding, ObjectKey, VersionId
+from functions.domain.values import Evidence, Finding, ObjectKey, VersionId
 
 
 class FindingId(StrEnum):
@@ -56,6 +56,8 @@ class FindingId(StrEnum):
     NULL_VERSION = "null-version"
     FLOODED_KEY = "flooded-key"
     PINNED_VERSION_GONE = "pinned-version-gone"
+    BACKDATED_VERSION = "backdated-version"
+    STATE_DAMAGED = "state-damaged"
     # consistent: what became of restic's files
     CONFIG_MISSING = "config-missing"
     CONFIG_CHANGED = "config-changed"
@@ -72,6 +74,18 @@ class FindingId(StrEnum):
     NO_NEW_SNAPSHOT = "no-new-snapshot"
     BUSY_TOO_LONG = "busy-too-long"
     STALE_LOCK = "stale-lock"
+    # complete: what the restic password opens
+    DEEP_CHECK_FAILED = "deep-check-failed"
+    KEY_FILE_REFUSED = "key-file-refused"
+    FOREIGN_PACKS = "foreign-packs"
+    ORPHANED_PACKS = "orphaned-packs"
+    PASSWORD_OPENS_NOTHING = "password-opens-nothing"  # noqa: S105 - the name of a finding
+    COMPLETE_NOT_JUDGED = "complete-not-judged"
+    COPY_DIFFERS = "copy-differs"
+    # content
+    CONTENT_DAMAGED = "content-damaged"
+    CONTENT_CHANGED = "content-changed"
+    CONTENT_NOT_READ = "content-not-read"
 
 
 HOST_MAY = "host-may-"
@@ -91,6 +105,11 @@ class Acknowledgement:
     version_ids: frozenset[VersionId]
 
 
+def can_be_acknowledged(evidence: Evidence) -> bool:
+    """Whether a person can lay it to rest: it is over, and named by its version ids."""
+    return bool(evidence.version_ids) and not evidence.standing
+
+
 def unacknowledged(findings: Iterable[Finding], acknowledgements: Iterable[Acknowledgement]) -> tuple[Finding, ...]:
     """`findings` without the evidence that is acknowledged, and without those of which nothing is left.
 
@@ -108,8 +127,7 @@ def unacknowledged(findings: Iterable[Finding], acknowledgements: Iterable[Ackno
         open_evidence = tuple(
             evidence
             for evidence in finding.evidence
-            if evidence.standing
-            or not evidence.version_ids
+            if not can_be_acknowledged(evidence)
             or not known.get((finding.id, evidence.key), frozenset()).issuperset(evidence.version_ids)
         )
         if open_evidence:

@@ -8,8 +8,10 @@ Security rules:
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from functions.domain import chunks
 from functions.domain.documents import UnreadableDocument
@@ -17,6 +19,7 @@ from functions.domain.ports import LedgerReader
 from functions.domain.roots import content_of, content_root, manifest_root
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectVersion, RepositoryName
+from functions.domain.verdict import Verdict, is_good, newest_outcomes
 
 
 class StateDamaged(Exception):
@@ -54,16 +57,23 @@ def _stored_chunks(ledger: LedgerReader, header: StateHeader) -> Iterator[bytes]
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 
 
-def choose_state(headers: Iterable[StateHeader], wanted: str, repository: RepositoryName) -> StateHeader:
+def choose_state(
+    headers: Iterable[StateHeader],
+    wanted: str,
+    repository: RepositoryName,
+    verdicts: Iterable[Verdict] | None = None,
+) -> StateHeader:
     """The state that a person means by `wanted`: an id or a unique prefix of one (4 digits or more), a time
     (`2026-11-21`, `2026-11-21T23:25[:47][Z or offset]`, UTC unless it says otherwise: the newest state at or
-    before its end), or `latest`.
+    before its end), `latest`, or, where the repository's `verdicts` are given, `last-good`.
 
-    `headers` newest first. Raises NoSuchState, whose message says what would do.
+    `headers` and `verdicts` with those of the newest state first. Raises NoSuchState, whose message says what would do.
     """
+    if wanted == "last-good":
+        return _last_good(headers, verdicts, repository)
     known = list(headers)
     if not known:
-        raise NoSuchState(f"repository {repository} has no recorded state yet; publish an event or run `rwm record`")
+        raise _nothing_recorded(repository)
     if wanted == "latest":
         return known[0]
     if _HEX.fullmatch(wanted):
@@ -82,13 +92,51 @@ def choose_state(headers: Iterable[StateHeader], wanted: str, repository: Reposi
     raise NoSuchState(f"the oldest state of {repository} is of {oldest:%Y-%m-%dT%H:%M:%SZ}, after {wanted}")
 
 
+def with_verdicts(
+    headers: Iterable[StateHeader], verdicts: Iterable[Verdict]
+) -> Iterator[tuple[StateHeader, tuple[Verdict, ...]]]:
+    """Each header with the verdicts on its place in the chain; both with those of the newest state first, and read
+    no further than the headers are taken.
+    """
+    places = groupby(verdicts, key=lambda verdict: verdict.generation)
+    generation, judged = next(places, (0, iter(())))
+    for header in headers:
+        while generation > header.generation:
+            generation, judged = next(places, (0, iter(())))
+        yield header, tuple(judged) if generation == header.generation else ()
+
+
+def _last_good(
+    headers: Iterable[StateHeader], verdicts: Iterable[Verdict] | None, repository: RepositoryName
+) -> StateHeader:
+    if verdicts is None:
+        raise NoSuchState(f"which state of {repository} is `last-good` cannot be told here; name it by its id")
+    passed_over: Counter[str] = Counter()
+    for header, judged in with_verdicts(headers, verdicts):
+        if is_good(header, judged):
+            return header
+        against = set(newest_outcomes(header, judged).values()) - {"pass"}
+        passed_over["with a FAIL or a HOLD" if against else "busy" if header.busy else "never judged"] += 1
+    if not passed_over:
+        raise _nothing_recorded(repository)
+    states = ", ".join(f"{count} {why}" for why, count in sorted(passed_over.items()))
+    raise NoSuchState(
+        f"no state of {repository} is known to be good: {states}; `rwm check {repository}` judges the newest"
+    )
+
+
+def _nothing_recorded(repository: RepositoryName) -> NoSuchState:
+    return NoSuchState(f"repository {repository} has no recorded state yet; publish an event or run `rwm record`")
+
+
 def _end_of(wanted: str) -> datetime:
     """The last second of the day, minute or second that `wanted` names."""
     try:
         instant = datetime.fromisoformat(wanted)
     except ValueError as error:
         raise NoSuchState(
-            f"{wanted!r} is no state's id (4 hex digits or more), no time like 2026-11-21T23:25Z, and not `latest`"
+            f"{wanted!r} is no state's id (4 hex digits or more), no time like 2026-11-21T23:25Z, not `latest` and "
+            "not `last-good`"
         ) from error
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from functions.domain.bucket_policy import Statement
+from functions.domain.content.plan import VersionName
+from functions.domain.content.results import Sight
+from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.findings import Acknowledgement
 from functions.domain.notices import Notice
 from functions.domain.posture.facts import BucketFacts
@@ -25,7 +30,7 @@ from functions.domain.values import (
     ObjectVersion,
     RepositoryName,
     VersionId,
-    Versioning,
+    VersioningSeen,
 )
 from functions.domain.verdict import Judged, Verdict
 
@@ -39,7 +44,9 @@ class BucketConfiguration(Protocol):
         """S3's clock: the `Date` of a fresh answer, whole seconds, UTC."""
         ...
 
-    def versioning(self) -> Versioning: ...
+    def versioning(self) -> VersioningSeen:
+        """The bucket's versioning, and S3's clock, of one fresh answer."""
+        ...
 
     def object_lock(self) -> bool:
         """Whether Object Lock is enabled, so that nobody can suspend versioning."""
@@ -197,6 +204,10 @@ class TargetGone(Exception):
     """An object that was listed in the target is no longer there."""
 
 
+class TargetChanged(Exception):
+    """An object of the target was replaced while it was read; what was read is nothing to judge by."""
+
+
 # --- the records bucket ----------------------------------------------------------------------------
 
 
@@ -312,6 +323,22 @@ class AttemptNotClosed(Exception):
     """The attempt is open or committed: its chunks must stay; nothing was deleted."""
 
 
+# --- secrets ---------------------------------------------------------------------------------------
+
+
+class PasswordReader(Protocol):
+    """Needs secretsmanager:GetSecretValue on one repository's secret, and kms:Decrypt where a key of yours seals it.
+    Only check-complete has one."""
+
+    def password(self) -> SecretStr:
+        """The restic password, as the secret holds it now. Raises PasswordUnavailable."""
+        ...
+
+
+class PasswordUnavailable(Exception):
+    """A repository's secret gave no password; nothing was read. The message names the secret, never what it holds."""
+
+
 # --- operations ------------------------------------------------------------------------------------
 
 
@@ -323,6 +350,14 @@ class FindingLog(Protocol):
 
         Returns False, and changes nothing, when the same finding is already there for that generation.
         """
+        ...
+
+
+class OnceFindingLog(FindingLog, Protocol):
+    """Needs dynamodb:Query on the operations table as well. Reads are strongly consistent."""
+
+    def has(self, finding: Finding, generation: int) -> bool:
+        """Whether `append` of the same would change nothing."""
         ...
 
 
@@ -342,6 +377,10 @@ class VerdictReader(Protocol):
 
         Those of restored copies are not among them.
         """
+        ...
+
+    def copy_verdicts(self, repository: RepositoryName) -> Iterator[Verdict]:
+        """Those of restored copies, the newest first."""
         ...
 
     def findings(self, verdict: Verdict) -> tuple[Finding, ...]:
@@ -369,7 +408,13 @@ class AcknowledgementLog(Protocol):
 class Notifier(Protocol):
     """Needs sns:Publish on the topic of alerts."""
 
-    def notify(self, notice: Notice) -> None: ...
+    def notify(self, notice: Notice) -> None:
+        """Tell people. Raises NotTold."""
+        ...
+
+
+class NotTold(Exception):
+    """A notice could not be published; nobody is known to have been told."""
 
 
 class ReportLog(Protocol):
@@ -377,6 +422,41 @@ class ReportLog(Protocol):
 
     def append(self, repository: RepositoryName, execution: str, report: bytes) -> None:
         """Write down a restore's report once; a second one of the same execution changes nothing."""
+        ...
+
+
+# --- content: what was read, and what is remembered of it ------------------------------------------
+
+
+class NotRead(Exception):
+    """S3 did not give the bytes of a version to the end; the message is S3's error code, or its client's."""
+
+
+class VerifiedSets(Protocol):
+    """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
+
+    def sets(self, repository: RepositoryName) -> tuple[VerifiedSet, ...]:
+        """All that are remembered. Raises UnreadableDocument."""
+        ...
+
+    def damaged(self, repository: RepositoryName) -> frozenset[VersionName]:
+        """Versions that were ever found damaged, changed or gone: no set speaks for them. Raises UnreadableDocument."""
+        ...
+
+
+class VerifiedSetLog(VerifiedSets, Protocol):
+    """Needs dynamodb:PutItem on the operations table as well. Appending the same again changes nothing."""
+
+    def append(self, verified: VerifiedSet) -> None: ...
+
+    def append_damaged(self, damaged: DamagedVersions) -> None: ...
+
+
+class FirstSightLog(Protocol):
+    """Needs dynamodb:GetItem and dynamodb:PutItem on the operations table. Reads are strongly consistent."""
+
+    def keep(self, repository: RepositoryName, sight: Sight) -> Digest:
+        """Keep the hash of this version if none is kept yet, and return the one that is: what was seen first."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""When an event is answered by what is already recorded, when it must wait, and when to record.
+"""When an event is answered by what is already recorded, when it must wait, and when to record; and what came of it.
 
 Security rules:
 - A message is a hint. It decides nothing but that the repository of its queue is looked at, and not more
@@ -10,13 +10,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.domain.cut import SETTLE
-from functions.domain.state import Head
+from functions.domain.state import Cause, Head, StateHeader
+from functions.domain.values import Finding
+from functions.domain.verdict import Verdict
 
 DELIVERIES = 10
 """How often a queue gives a message out before it is a dead letter. Five waits outlast any recording in flight, one
 the interval, two ask for a quiet state; what nobody can answer comes back at once and is through in seconds."""
 IN_FLIGHT_PATIENCE = timedelta(seconds=30)
 """How soon to look again while another recording is in flight, doubled with every delivery of the message."""
+QUIET_DELIVERIES = 3
+"""How often an event may come back for a state without restic at work, before a busy one answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Why somebody wants a state."""
+
+    cause: Cause
+    sent: datetime | None = None
+    """When the event was sent, on AWS's clock; None: now."""
+    newest_sent: datetime | None = None
+    """When the newest event that the same state can answer was sent."""
+    deliveries: int = 1
+
+    @property
+    def wants_quiet(self) -> bool:
+        return self.cause.reason == "event" and self.deliveries < QUIET_DELIVERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,25 @@ class NotYet:
 @dataclass(frozen=True, slots=True)
 class Due:
     """Record now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A new state is the head, and was judged."""
+
+    header: StateHeader
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No state can be trusted here; the finding says why."""
+
+    finding: Finding
+
+
+Outcome = Recorded | Answered | NotYet | Refused
+"""What came of a wish."""
 
 
 def decide(

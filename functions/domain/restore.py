@@ -12,7 +12,6 @@ Security rules:
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +20,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from functions.domain.documents import Document, Instant, Part, UnreadableDocument
+from functions.domain.batches import PlannedBatch, cut_runs, decode_batch, encode_batch
+from functions.domain.documents import Document, Part
 from functions.domain.ports import RecordReader
 from functions.domain.repositories import BucketName, Configuration, Repository
 from functions.domain.restic import promised_sha256
@@ -192,15 +192,6 @@ def refuse_strangers(strange: Sequence[str], target: Location) -> None:
 # --- the plan --------------------------------------------------------------------------------------
 
 
-class PlannedBatch(Part):
-    """One batch file: a run of the state's entries in key order."""
-
-    number: int = Field(ge=0)
-    digest: Digest
-    objects: int = Field(ge=0)
-    bytes: int = Field(ge=0)
-
-
 class RestorePlan(Document):
     """What to copy, from where and to where. It is named by its digest, and so is the folder of its files."""
 
@@ -215,16 +206,6 @@ class RestorePlan(Document):
     objects: int = Field(ge=0)
     bytes: int = Field(ge=0)
     batches: tuple[PlannedBatch, ...]
-
-
-class ManifestItem(Part):
-    """One item of manifest.json: what a child of the Distributed Map is given."""
-
-    batch: str
-    """The batch file's name in the records bucket."""
-    version_id: VersionId
-    digest: Digest
-    number: int = Field(ge=0)
 
 
 def draw_plan(
@@ -258,63 +239,9 @@ def cut_batches(versions: Iterable[ObjectVersion]) -> Iterator[tuple[ObjectVersi
 
     No versions are one empty batch, so that every restore runs the same steps and leaves a result.
     """
-    pending: list[ObjectVersion] = []
-    weight = 0
-    for version in versions:
-        if pending and (len(pending) == BATCH_OBJECTS or weight + version.size > BATCH_BYTES):
-            yield tuple(pending)
-            pending, weight = [], 0
-        pending.append(version)
-        weight += version.size
-    yield tuple(pending)
-
-
-class _Line(Part):
-    """One line of a batch file: an entry of the state, whole."""
-
-    key: ObjectKey
-    version_id: VersionId
-    size: int = Field(ge=0)
-    last_modified: Instant
-    etag: str
-    storage_class: str
-
-
-def encode_batch(batch: Iterable[ObjectVersion]) -> bytes:
-    """A batch file: one line of JSON per entry. Its format is the plan's, which covers its digest."""
-    return b"".join(_encode_line(version) for version in batch)
-
-
-def _encode_line(version: ObjectVersion) -> bytes:
-    line = _Line(
-        key=version.key,
-        version_id=version.version_id,
-        size=version.size,
-        last_modified=version.last_modified,
-        etag=version.etag,
-        storage_class=version.storage_class,
-    )
-    # ASCII, so that nothing but "\n" can be taken for the end of a line.
-    return json.dumps(line.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def decode_batch(content: bytes) -> tuple[ObjectVersion, ...]:
-    """The entries of a batch file. Raises UnreadableDocument."""
-    try:
-        lines = [_Line.model_validate(json.loads(line)) for line in content.splitlines()]
-    except ValueError as error:
-        raise UnreadableDocument(f"a stored restore batch is malformed: {error}") from error
-    return tuple(
-        ObjectVersion(
-            key=line.key,
-            version_id=line.version_id,
-            size=line.size,
-            last_modified=line.last_modified,
-            etag=line.etag,
-            storage_class=line.storage_class,
-        )
-        for line in lines
-    )
+    runs = cut_runs(versions, objects=BATCH_OBJECTS, size=BATCH_BYTES)
+    yield next(runs, ())
+    yield from runs
 
 
 def batch_digest(content: bytes) -> Digest:
@@ -343,12 +270,6 @@ def result_file(plan: Digest, execution: str, number: int) -> str:
 
 def report_file(plan: Digest, execution: str) -> str:
     return f"restores/{plan}/report-{execution}.json"
-
-
-def encode_manifest(items: Iterable[ManifestItem]) -> bytes:
-    """manifest.json: a JSON array, as the Distributed Map's ItemReader takes it."""
-    content = [item.model_dump(mode="json") for item in items]
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_plan(records: RecordReader, digest: Digest, version_id: VersionId) -> RestorePlan:
@@ -397,13 +318,6 @@ def compare(key: ObjectKey, found: Digest, pinned: Callable[[], Digest]) -> Comp
     if found != pinned():
         return Comparison.DIFFERENT
     return Comparison.DAMAGED if promised else Comparison.PROVEN
-
-
-def sha256_of(pieces: Iterable[bytes]) -> Digest:
-    hasher = hashlib.sha256()
-    for piece in pieces:
-        hasher.update(piece)
-    return Digest(hasher.hexdigest())
 
 
 class Kind(StrEnum):

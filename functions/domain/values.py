@@ -33,6 +33,15 @@ class Versioning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class VersioningSeen:
+    """One answer of S3's: a bucket's versioning, and when that was so."""
+
+    status: Versioning
+    at: datetime
+    """S3's clock: the `Date` of the answer, whole seconds, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectVersion:
     """One version of an object, as listed."""
 

@@ -13,7 +13,7 @@ Security rules:
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal
@@ -26,8 +26,16 @@ from functions.domain.state import StateHeader
 from functions.domain.values import Digest, Finding, RepositoryName, Severity, StateId
 
 Outcome = Literal["pass", "hold", "fail"]
+_BEST_FIRST: tuple[Outcome, ...] = ("pass", "hold", "fail")
 
 _WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
+
+
+class CheckRefused(Exception):
+    """A check must not begin; nothing was judged. The message says why, and what would do.
+
+    The workflow knows it by this name, and ends by it.
+    """
 
 
 class CheckLevel(StrEnum):
@@ -55,6 +63,8 @@ class SeenFinding(Part):
     """How many keys the evidence names."""
     fingerprint: Digest
     """Over id, severity and all evidence: the same again is no news."""
+    told: bool = True
+    """False: it was news, and nobody could be told. It is news again."""
 
 
 class Verdict(Document):
@@ -90,6 +100,15 @@ class Judged:
 
     verdict: Verdict
     findings: tuple[Finding, ...]
+
+    def untold(self, of: Iterable[SeenFinding]) -> "Judged":
+        """The same, with a note that nobody could be told `of` these findings."""
+        these = {finding.fingerprint for finding in of}
+        findings = tuple(
+            each.model_copy(update={"told": False}) if each.fingerprint in these else each
+            for each in self.verdict.findings
+        )
+        return replace(self, verdict=self.verdict.model_copy(update={"findings": findings}))
 
 
 def outcome_of(findings: Iterable[Finding | SeenFinding]) -> Outcome:
@@ -154,7 +173,7 @@ def fingerprint(finding: Finding) -> Digest:
 
 def news(verdict: Verdict, previous: Verdict | None) -> tuple[SeenFinding, ...]:
     """FAIL and HOLD findings that the `previous` verdict of the same repository and level did not have."""
-    known = {finding.fingerprint for finding in previous.findings} if previous else set()
+    known = {finding.fingerprint for finding in previous.findings if finding.told} if previous else set()
     return tuple(
         finding
         for finding in verdict.findings
@@ -162,17 +181,23 @@ def news(verdict: Verdict, previous: Verdict | None) -> tuple[SeenFinding, ...]:
     )
 
 
-def is_good(header: StateHeader, verdicts: Iterable[Verdict]) -> bool:
-    """Whether a state is one to go back to: quiet, judged at least `consistent`, and at each level at which it was
-    judged the newest verdict has no FAIL and no HOLD.
+def newest_outcomes(header: StateHeader, verdicts: Iterable[Verdict]) -> dict[CheckLevel, Outcome]:
+    """The newest outcome of each level at which `header`'s state was judged, the shallowest first.
 
     `verdicts` in any order; those of other states, and of restored copies, do not count. Of two of the same
     second the worse one counts.
     """
-    newest: dict[CheckLevel, tuple[datetime, bool]] = {}
+    newest: dict[CheckLevel, tuple[datetime, int]] = {}
     for verdict in verdicts:
         if verdict.state == header.id and verdict.target is None:
-            judged = (verdict.judged_at, verdict.outcome != "pass")
+            judged = (verdict.judged_at, _BEST_FIRST.index(verdict.outcome))
             newest[verdict.level] = max(judged, newest.get(verdict.level, judged))
-    bad = any(is_bad for _, is_bad in newest.values())
-    return CheckLevel.CONSISTENT in newest and not bad and not header.busy
+    return {level: _BEST_FIRST[newest[level][1]] for level in CheckLevel if level in newest}
+
+
+def is_good(header: StateHeader, verdicts: Iterable[Verdict]) -> bool:
+    """Whether a state is one to go back to: quiet, judged at least `consistent`, and at each level at which it was
+    judged the newest verdict has no FAIL and no HOLD. See `newest_outcomes` for which verdicts count.
+    """
+    outcomes = newest_outcomes(header, verdicts)
+    return CheckLevel.CONSISTENT in outcomes and set(outcomes.values()) == {"pass"} and not header.busy

@@ -23,6 +23,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
+from functions.domain.batches import ManifestItem, sha256_of
 from functions.domain.documents import Part
 from functions.domain.ports import (
     PinnedReader,
@@ -38,7 +39,6 @@ from functions.domain.restore import (
     BatchResult,
     Comparison,
     Kind,
-    ManifestItem,
     PlanMismatch,
     RestorePlan,
     Trouble,
@@ -46,7 +46,6 @@ from functions.domain.restore import (
     read_batch,
     read_plan,
     result_file,
-    sha256_of,
     trouble,
 )
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId

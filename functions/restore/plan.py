@@ -22,6 +22,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
+from functions.domain.batches import ManifestItem, encode_batch, encode_manifest, sha256_of
 from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
 from functions.domain.ports import (
@@ -39,7 +40,6 @@ from functions.domain.restic import promised_sha256
 from functions.domain.restore import (
     Comparison,
     Location,
-    ManifestItem,
     RestorePlan,
     RestoreRefused,
     RestoreRequest,
@@ -50,13 +50,10 @@ from functions.domain.restore import (
     compare,
     cut_batches,
     draw_plan,
-    encode_batch,
-    encode_manifest,
     manifest_file,
     plan_file,
     protected_repository,
     refuse_strangers,
-    sha256_of,
 )
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionId

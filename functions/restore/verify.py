@@ -21,13 +21,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
+from functions.domain.batches import PlannedBatch
 from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister, VersionGone
 from functions.domain.restore import (
     BatchResult,
     Found,
     Kind,
-    PlannedBatch,
     RestorePlan,
     RestoreReport,
     Trouble,

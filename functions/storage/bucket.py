@@ -18,6 +18,7 @@ from functions.domain.values import (
     ObjectVersion,
     VersionId,
     Versioning,
+    VersioningSeen,
     whole_second,
 )
 from functions.storage.aws import error_code
@@ -41,12 +42,12 @@ class S3BucketConfiguration:
         self._bucket = bucket
 
     def now(self) -> datetime:
-        answer = self._client.get_bucket_versioning(Bucket=self._bucket)
-        return whole_second(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+        return self.versioning().at
 
-    def versioning(self) -> Versioning:
+    def versioning(self) -> VersioningSeen:
         answer = self._client.get_bucket_versioning(Bucket=self._bucket)
-        return Versioning(answer.get("Status", Versioning.OFF))
+        at = whole_second(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+        return VersioningSeen(Versioning(answer.get("Status", Versioning.OFF)), at)
 
     def object_lock(self) -> bool:
         try:
@@ -154,6 +155,11 @@ def _text(element: ET.Element, name: str) -> str:
     return text
 
 
+_GONE = ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405")
+"""MethodNotAllowed: the version is a delete marker."""
+_BEYOND = ("InvalidRange", "416")
+
+
 class S3PinnedReader:
     """PinnedReader over boto3."""
 
@@ -166,8 +172,37 @@ class S3PinnedReader:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key_prefix + key, VersionId=version_id)
         except ClientError as error:
-            # MethodNotAllowed: the version is a delete marker.
-            if error_code(error) in ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405"):
+            if error_code(error) in _GONE:
                 raise VersionGone(f"{key} version {version_id} no longer exists") from error
             raise
         return answer["Body"].iter_chunks(PIECE)
+
+
+class S3RangedReader:
+    """RangedReader over boto3: needs s3:GetObjectVersion."""
+
+    def __init__(self, client: "S3Client", bucket: str, key_prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key_prefix = key_prefix
+
+    def read_range(self, key: ObjectKey, version_id: VersionId, offset: int, length: int) -> bytes:
+        """A connection that is cut raises botocore's error: it never passes for a short version, which is damage."""
+        if length == 0:
+            return b""  # HTTP has no range of no bytes
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket,
+                Key=self._key_prefix + key,
+                VersionId=version_id,
+                Range=f"bytes={offset}-{offset + length - 1}",
+            )
+        except ClientError as error:
+            if error_code(error) in _GONE:
+                raise VersionGone(f"{key} version {version_id} no longer exists") from error
+            if error_code(error) in _BEYOND:
+                return b""
+            raise
+        body = answer["Body"].read()
+        # A server need not know ranges (RFC 9110, 14.2): then it sends everything, and no Content-Range.
+        return body if answer.get("ContentRange") else body[offset : offset + length]

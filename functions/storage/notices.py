@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from functions.domain.notices import Notice
+from functions.domain.ports import NotTold
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -16,11 +19,14 @@ class SnsNotifier:
         self._topic = topic
 
     def notify(self, notice: Notice) -> None:
-        self._client.publish(
-            TopicArn=self._topic,
-            Subject=notice.subject,
-            Message=notice.body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in notice.attributes.items()
-            },
-        )
+        try:
+            self._client.publish(
+                TopicArn=self._topic,
+                Subject=notice.subject,
+                Message=notice.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in notice.attributes.items()
+                },
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise NotTold(f"SNS did not take a notice for {self._topic}: {type(error).__name__}") from error

@@ -22,7 +22,7 @@ POSTURE = "posture#"
 
 
 class DynamoFindingLog:
-    """FindingLog over boto3."""
+    """OnceFindingLog over boto3."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -30,6 +30,18 @@ class DynamoFindingLog:
 
     def append(self, finding: Finding, generation: int) -> bool:
         return _append(self._client, self._table, _item(finding, f"{generation:010d}"))
+
+    def has(self, finding: Finding, generation: int) -> bool:
+        item = _item(finding, f"{generation:010d}")
+        # A query of one item, so that no permission to get items is needed beside the one for verdicts.
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk = :sk",
+            ExpressionAttributeValues={":pk": item["pk"], ":sk": item["sk"]},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        return answer["Count"] > 0
 
 
 class DynamoCheckFindingLog:

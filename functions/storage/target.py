@@ -2,14 +2,15 @@
 
 import base64
 import binascii
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from functions.domain.ports import TargetDenied, TargetGone, TargetMissing, VersionGone
-from functions.domain.values import Digest, ObjectKey, ObjectVersion
+from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing, VersionGone
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId
 from functions.storage.aws import error_code
 from functions.storage.bucket import PIECE
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "MethodNotAllowed"})
+_CHANGED = frozenset({"PreconditionFailed", "412"})
+_TOO_SHORT = frozenset({"InvalidRange", "416"})
 
 
 class S3TargetLister:
@@ -72,6 +75,57 @@ class S3TargetReader:
         with _translated(self._bucket, "s3:GetObject", key):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key_prefix + key)
         return answer["Body"].iter_chunks(PIECE)
+
+
+class S3TargetRangedReader:
+    """RangedReader over boto3, of a target's current objects: needs s3:GetObject on the target.
+
+    What was read first of an object fixes its ETag; from then on no other bytes are taken for the same object's.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, key_prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key_prefix = key_prefix
+        self._etags: dict[ObjectKey, str] = {}
+        self._lock = threading.Lock()
+
+    def read_range(self, key: ObjectKey, version_id: VersionId, offset: int, length: int) -> bytes:  # noqa: ARG002
+        """`version_id` is not used: no state pins a version of a copy.
+
+        Raises VersionGone, TargetChanged, TargetMissing, TargetDenied.
+        """
+        if length == 0:
+            return b""  # HTTP has no range of no bytes
+        with self._lock:
+            known = self._etags.get(key)
+        same = {"IfMatch": known} if known else {}
+        try:
+            with _translated(self._bucket, "s3:GetObject", key):
+                answer = self._client.get_object(
+                    Bucket=self._bucket,
+                    Key=self._key_prefix + key,
+                    Range=f"bytes={offset}-{offset + length - 1}",
+                    **same,  # type: ignore[arg-type]
+                )
+        except TargetGone as error:
+            raise VersionGone(f"{key} is no longer in {self._bucket}") from error
+        except ClientError as error:
+            if error_code(error) in _CHANGED:
+                raise self._changed() from error
+            if error_code(error) in _TOO_SHORT:
+                return b""
+            raise
+        with self._lock:
+            first = self._etags.setdefault(key, answer["ETag"])
+        if answer["ETag"] != first:
+            raise self._changed()
+        body = answer["Body"].read()
+        # A server need not know ranges: then it sends everything, and no Content-Range.
+        return body if answer.get("ContentRange") else body[offset : offset + length]
+
+    def _changed(self) -> TargetChanged:
+        return TargetChanged(f"{self._bucket} was written to while it was read; let nobody use it, and check again")
 
 
 class S3VersionCopier:

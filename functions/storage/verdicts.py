@@ -5,7 +5,10 @@
 | verdict | repository | `verdict#<generation>#<judged at>#<digest>` | canonical bytes, level, outcome |
 | verdict on a restored copy | repository | `copy-verdict#<judged at>#<digest>` | the same |
 | evidence | `evidence#<verdict's digest>` | `0000` | packed evidence; as many items as it takes |
-| acknowledgement | repository | `ack#<finding>#<evidence's digest>` | packed evidence that somebody laid to rest |
+| acknowledgement | `ack#<repository>` | `<finding>#<evidence's digest>` | packed evidence that somebody laid to rest |
+
+Acknowledgements have partitions of their own because IAM tells partitions apart: only the function that approvers
+call may write them, and it may write nothing else (infra/access.py).
 """
 
 import hashlib
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from functions.domain.documents import UnreadableDocument
-from functions.domain.evidence import pack_evidence, unpack_evidence
+from functions.domain.evidence import findings_of, pack_evidence, unpack_evidence
 from functions.domain.findings import Acknowledgement
 from functions.domain.values import Evidence, Finding, RepositoryName, Severity, zulu
 from functions.domain.verdict import Judged, Verdict
@@ -60,7 +63,13 @@ class DynamoVerdictReader:
         self._table = table
 
     def verdicts(self, repository: RepositoryName) -> Iterator[Verdict]:
-        for item in _query(self._client, self._table, repository, "verdict#", newest_first=True):
+        return self._stored(repository, "verdict#")
+
+    def copy_verdicts(self, repository: RepositoryName) -> Iterator[Verdict]:
+        return self._stored(repository, "copy-verdict#")
+
+    def _stored(self, repository: RepositoryName, kind: str) -> Iterator[Verdict]:
+        for item in _query(self._client, self._table, repository, kind, newest_first=True):
             verdict = Verdict.parse(bytes(item["document"]["B"]))
             if (item["pk"]["S"], item["sk"]["S"]) != (verdict.repository, _verdict_place(verdict)):
                 raise UnreadableDocument(
@@ -71,19 +80,7 @@ class DynamoVerdictReader:
 
     def findings(self, verdict: Verdict) -> tuple[Finding, ...]:
         items = _query(self._client, self._table, f"evidence#{verdict.digest}", "")
-        parts = [bytes(item["evidence"]["B"]) for item in items]
-        bare = [
-            Finding(each.id, each.severity, verdict.repository, each.since, each.what, each.remedy)
-            for each in verdict.findings
-        ]
-        found = unpack_evidence(parts, bare)
-        for each, kept in zip(found, verdict.findings, strict=True):
-            if len(each.evidence) != kept.keys:
-                raise UnreadableDocument(
-                    f"the evidence of {kept.id} names {len(each.evidence)} keys and its verdict says {kept.keys}; "
-                    "nothing was decided"
-                )
-        return found
+        return findings_of(verdict, (bytes(item["evidence"]["B"]) for item in items))
 
 
 class DynamoAcknowledgements:
@@ -96,7 +93,7 @@ class DynamoAcknowledgements:
     def acknowledgements(self, repository: RepositoryName) -> tuple[Acknowledgement, ...]:
         return tuple(
             Acknowledgement(item["finding"]["S"], each.key, frozenset(each.version_ids))
-            for item in _query(self._client, self._table, repository, "ack#")
+            for item in _query(self._client, self._table, f"ack#{repository}", "")
             for each in _acknowledged(item)
         )
 
@@ -108,8 +105,8 @@ class DynamoAcknowledgements:
                 self._client,
                 self._table,
                 {
-                    "pk": {"S": verdict.repository},
-                    "sk": {"S": f"ack#{finding}#{said}"},
+                    "pk": {"S": f"ack#{verdict.repository}"},
+                    "sk": {"S": f"{finding}#{said}"},
                     "format": {"N": "1"},
                     "verdict": {"S": verdict.digest},
                     "finding": {"S": finding},
@@ -126,7 +123,8 @@ def _acknowledged(item: Item) -> tuple[Evidence, ...]:
             f"an acknowledgement has format {item.get('format')} and this version of RWM reads 1; nothing was "
             "decided; use a newer version"
         )
-    bare = Finding(item["finding"]["S"], Severity.NOTE, RepositoryName(item["pk"]["S"]), _EPOCH, "", "")
+    repository = RepositoryName(item["pk"]["S"].removeprefix("ack#"))
+    bare = Finding(item["finding"]["S"], Severity.NOTE, repository, _EPOCH, "", "")
     (found,) = unpack_evidence([bytes(item["evidence"]["B"])], [bare])
     return found.evidence
 

@@ -35,6 +35,7 @@ DIRECTORY = ROOT / "build" / "demo"
 RAW = ROOT / "build" / "raw" / "demo"
 REPOSITORIES = Path(__file__).with_name("repositories.toml")
 TARGET = "rwm-restore-alpha"
+SECRET = "rwm-demo-restic-password"
 RECORDED_WITHIN_SECONDS = 45
 
 
@@ -153,7 +154,9 @@ def _stage(story: Story) -> Iterator[Stage]:
             deploy(aws, assembly)
             profiles = issue_profiles(aws, configuration.names)
         story.good(f"both stacks are deployed at {aws.endpoint_url}; keys for {', '.join(profiles)}")
-        yield Stage(aws, configuration, evidence, story, secrets.token_urlsafe(24))
+        password = secrets.token_urlsafe(24)
+        aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=password)
+        yield Stage(aws, configuration, evidence, story, password)
     finally:
         aws.stop()
     if left := aws.processes():
@@ -164,8 +167,11 @@ def _play(stage: Stage) -> None:
     sources = {name: DIRECTORY / "source" / name for name in ("alpha", "beta")}
     _back_up_twice(stage, sources)
     before = {name: stage.states(name)[0] for name in sources}
+    _check_before(stage, before)
+    told = _listen(stage)
     damage = _attack(stage)
     after = _record_the_damage(stage, before, damage)
+    _check_after(stage, damage, told)
     _restore(stage, before["alpha"], sources["alpha"])
     _nothing_was_lost(stage, before["alpha"], after)
 
@@ -195,6 +201,50 @@ def _back_up_twice(stage: Stage, sources: Mapping[str, Path]) -> None:
                 f"{name}: state [bold]{state['id'][:12]}[/bold] of {state['cut_time']}: {state['objects']} objects, "
                 f"{state['bytes'] / 2**20:.1f} MiB"
             )
+
+
+def _check_before(stage: Stage, states: Mapping[str, dict[str, Any]]) -> None:
+    story = stage.story
+    story.chapter("Check: is all of it whole, and does nobody hold a right to destroy it?")
+    with stage.evidence.step("check before the attack"):
+        verdict = stage.rwm("check", "alpha", states["alpha"]["id"], "--level", "complete", "--read-data")
+    if (verdict["outcome"], verdict["claim"]) != ("pass", "complete"):
+        raise DemoFailed(f"alpha is not complete before the attack: {json.dumps(verdict['findings'])[:1000]}")
+    content, complete = (_level(verdict, level)["figures"] for level in ("content", "complete"))
+    story.good(
+        f"alpha: configuration, {content['verified']} objects by their SHA-256, then with the restic password "
+        f"{complete['snapshots']} snapshots, {complete['trees']} trees and {complete['verified_blobs']} blobs: complete"
+    )
+
+
+def _level(verdict: dict[str, Any], level: str) -> dict[str, Any]:
+    return next(each for each in verdict["levels"] if each["level"] == level)
+
+
+def _listen(stage: Stage) -> str:
+    """Subscribe a queue to the alerts, as a person subscribes with an address; returns the queue's URL."""
+    names, sqs = stage.configuration.names, stage.aws.client("sqs")
+    url = str(sqs.create_queue(QueueName="inbox-of-the-operator")["QueueUrl"])
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{names.alerts}"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    stage.aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    return url
+
+
+def _inbox(stage: Stage, url: str) -> list[str]:
+    """Subjects of what came."""
+    sqs = stage.aws.client("sqs")
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=2)
+    return [str(json.loads(message["Body"])["Subject"]) for message in answer.get("Messages", [])]
 
 
 def _attack(stage: Stage) -> Damage:
@@ -243,15 +293,48 @@ def _record_the_damage(stage: Stage, before: Mapping[str, dict[str, Any]], damag
     return after
 
 
+def _check_after(stage: Stage, damage: Damage, inbox: str) -> None:
+    story = stage.story
+    story.chapter("Check: the findings name what was done")
+    told = _inbox(stage, inbox)
+    stage.evidence.answer("alerts", told)
+    if [subject.split(":")[1].strip() for subject in told] != ["FAIL alpha"]:
+        raise DemoFailed(f"the operator was told {told}, and should have been told once, of alpha")
+    story.bad(f"the operator has one message: [bold]{told[0]}[/bold]")
+    with stage.evidence.step("check after the attack"):
+        verdict = stage.rwm("check", "alpha", "--level", "consistent", expect=(4,))
+    prefix = stage.repository("alpha").key_prefix
+    named = {finding["id"]: {prefix + each["key"] for each in finding["evidence"]} for finding in verdict["findings"]}
+    done = {"pack-overwritten": set(damage.overwritten), "key-file-removed": set(damage.key_files_removed)}
+    if any(named.get(finding) != keys for finding, keys in done.items()):
+        raise DemoFailed(f"the findings do not name what was done: {json.dumps(verdict['findings'])[:2000]}")
+    ids = list(dict.fromkeys(f"{each['severity']} {each['id']}" for each in verdict["findings"]))
+    story.bad(textwrap.fill(f"alpha: {', '.join(ids)}", 100, subsequent_indent=" " * 9))
+    if stage.rwm("check", "beta", "--level", "consistent")["findings"]:
+        raise DemoFailed("beta has findings, and nothing happened to it")
+    story.good("beta: nothing to say")
+    if _inbox(stage, inbox):
+        raise DemoFailed("the operator was told the same thing twice")
+    story.good("nobody is told the same thing twice")
+
+
 def _restore(stage: Stage, state: dict[str, Any], source: Path) -> None:
     story, evidence = stage.story, stage.evidence
-    story.chapter("Restore: the last state before the attack, to a new bucket")
+    story.chapter("Restore: the last good state, to a new bucket")
     stage.aws.client("s3").create_bucket(Bucket=TARGET)
     with evidence.step("restore"):
-        report = stage.rwm("restore", "alpha", state["id"][:12], "--to-bucket", TARGET)
+        report = stage.rwm("restore", "alpha", "last-good", "--to-bucket", TARGET)
+    if report["state"] != state["id"]:
+        raise DemoFailed(f"the last good state is {report['state']}, and the one before the attack is {state['id']}")
     if report["outcome"] != "restored" or report["proven"] != state["objects"]:
         raise DemoFailed(f"the restore ended as {report['outcome']}: {json.dumps(report)[:1000]}")
     story.good(f"{report['copied']} objects copied on the server's side, {report['proven']} proven by their SHA-256")
+    with evidence.step("check the copy"):
+        copy = stage.rwm("check", "alpha", "last-good", "--in-bucket", TARGET)
+    if (copy["outcome"], copy["claim"]) != ("pass", "complete"):
+        raise DemoFailed(f"the restored repository is not complete: {json.dumps(copy)[:1000]}")
+    blobs = _level(copy, "complete")["figures"]["verified_blobs"]
+    story.good(f"`rwm check` of the new bucket, with the restic password: {blobs} blobs, complete")
     url = stage.url(TARGET)
     with evidence.step("restic check --read-data"):
         stage.restic("admin", url, "check", "--read-data", "--no-lock", "--quiet")

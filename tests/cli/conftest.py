@@ -1,4 +1,4 @@
-"""The deployment of most tests: alpha has the defaults, beta a prefix and a maintenance identity."""
+"""The deployment of most tests: alpha has the defaults, beta a prefix, a maintenance identity and a password."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,14 @@ from functions.domain.repositories import Repository
 from tests.cli.deployed import REGION, Deployed
 
 ALPHA = Repository(name="alpha", bucket="alpha-bucket", host_may_hide=True)
-BETA = Repository(name="beta", bucket="beta-bucket", prefix="restic/beta", maintenance="create")
+BETA = Repository(
+    name="beta",
+    bucket="beta-bucket",
+    prefix="restic/beta",
+    maintenance="create",
+    check_level="complete",
+    restic_password_secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:beta-AbCdEf",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -20,8 +20,10 @@ from functions.domain.names import Names
 from functions.domain.repositories import Repository
 from functions.domain.restore import Location, RestoreReport, Trouble, report_file
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.values import AttemptId, Digest, ListedVersion
+from functions.domain.values import AttemptId, Digest, Finding, ListedVersion
+from functions.domain.verdict import CheckLevel, Verdict, conclude
 from functions.storage.ledger import DynamoRecordingLedger
+from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog
 from tests.builders import at, listing
 
 REGION = "eu-central-1"
@@ -36,14 +38,16 @@ class FakeLambda:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
-        self.answer: Mapping[str, Any] | bytes | Exception = {}
+        self.answer: Mapping[str, Any] | bytes | Exception | Callable[[Any], Mapping[str, Any]] = {}
+        """What it says, or what makes its answer of a request."""
         self.function_error: str | None = None
 
     def invoke(self, **request: Any) -> dict[str, Any]:
         self.asked.append({**request, "Payload": json.loads(request["Payload"])})
         if isinstance(self.answer, Exception):
             raise self.answer
-        content = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+        answer = self.answer(self.asked[-1]["Payload"]) if callable(self.answer) else self.answer
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         error = {"FunctionError": self.function_error} if self.function_error else {}
         return {"StatusCode": 200, "Payload": io.BytesIO(content), **error}
 
@@ -55,9 +59,11 @@ class FakeWorkflows:
     looks: Sequence[Mapping[str, Any]] = ({"status": "SUCCEEDED"},)
     map_runs: Sequence[Mapping[str, Any]] = ()
     """What each look at the map run shows; empty: there is none yet."""
+    steps: Sequence[str] = ()
+    """The step that each look finds the workflow in."""
     started: list[dict[str, Any]] = field(default_factory=list)
     on_end: Any = None
-    """Called with the execution's name when the last look is given."""
+    """Called with the execution's name when the last look is given; a document it returns is the output."""
 
     def start_execution(self, **request: Any) -> dict[str, Any]:
         self.started.append({**request, "input": json.loads(request["input"])})
@@ -68,11 +74,22 @@ class FakeWorkflows:
         if rest:
             self.looks = rest
         elif self.on_end:
-            self.on_end(executionArn.rpartition(":")[2])
+            ended = self.on_end(executionArn.rpartition(":")[2])
             self.on_end = None
+            if isinstance(ended, dict):
+                self.looks = [look] = [{**look, "output": json.dumps(ended)}]
         if "raise" in look:
             raise look["raise"]
         return look
+
+    def get_execution_history(self, **_: Any) -> Mapping[str, Any]:
+        if not self.steps:
+            return {"events": [{"type": "ExecutionStarted"}]}
+        step, *rest = self.steps
+        if rest:
+            self.steps = rest
+        entered = {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": step}}
+        return {"events": [{"type": "TaskScheduled"}, entered, {"type": "ExecutionStarted"}]}
 
     def list_map_runs(self, executionArn: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
         return {"mapRuns": [{"mapRunArn": "run"}] if self.map_runs else []}
@@ -156,6 +173,27 @@ class Deployed:
             self._ledger.put_chunk(attempt, number, chunk)
         self._ledger.commit(header, attempt, head)
         return header
+
+    def judge(
+        self,
+        header: StateHeader,
+        *findings: Finding,
+        level: CheckLevel = CheckLevel.CONSISTENT,
+        by: str = "schedule",
+        seconds: float = 600.0,
+        target: str | None = None,
+        figures: Mapping[str, int] | None = None,
+    ) -> Verdict:
+        """Write a verdict as a check does, with what was acknowledged left out, `seconds` after noon."""
+        said = DynamoAcknowledgements(self.aws.dynamodb, NAMES.operations).acknowledgements(header.repository)
+        judged = conclude(header, level, findings, said, judged_at=at(seconds), by=by, target=target, figures=figures)
+        DynamoVerdictLog(self.aws.dynamodb, NAMES.operations).append(judged)
+        return judged.verdict
+
+    def acknowledge(self, verdict: Verdict, finding: Finding) -> None:
+        """Lay a finding of a verdict to rest, as the function does."""
+        log = DynamoAcknowledgements(self.aws.dynamodb, NAMES.operations)
+        log.append(verdict, finding.id, finding.evidence, "somebody", at(700))
 
     def head(self, repository: str) -> Head:
         head = self._ledger.head(Repository(name=repository, bucket="any").repository)

@@ -12,14 +12,17 @@ from typer.testing import CliRunner
 from cli.deployment import Aws, Deployment
 from cli.explain import PERMISSIONS
 from cli.main import app
-from tests.builders import version
+from tests.builders import pack, version
 from tests.cli.deployed import NAMES, Deployed, denied, document, sentence
+from tests.domain.judging import evidence, finding
 
 EVERY_COMMAND = [
     ("repositories",),
     ("connect", "alpha"),
     ("disconnect", "alpha", "--yes"),
     ("record", "alpha"),
+    ("check", "alpha"),
+    ("acknowledge", "alpha", "pack-overwritten", "--yes"),
     ("states", "alpha"),
     ("state", "alpha", "latest"),
     ("diff", "alpha", "latest", "latest"),
@@ -136,10 +139,15 @@ class TestEveryCommand:
     def test_prints_one_document_and_nothing_else_on_stdout(
         self, deployed: Deployed, arguments: tuple[str, ...]
     ) -> None:
-        deployed.record("alpha", [version("config")])
+        deployed.judge(deployed.record("alpha", [version("config")]), finding(evidence(pack("a"), "1")))
         deployed.aws.iam.create_user(UserName=NAMES.host("alpha"))
-        deployed.lambda_.answer = {"outcome": "recorded", "state": "5" * 64, "generation": 1}
-        result = deployed.rwm(*arguments, "--json", *(["--no-wait"] if arguments[0] == "restore" else []))
+        deployed.lambda_.answer = lambda asked: {
+            "outcome": "acknowledged" if "finding" in asked else "recorded",
+            "verdict": asked.get("verdict"),
+            "keys": 1,
+            "versions": 1,
+        }
+        result = deployed.rwm(*arguments, "--json", *(["--no-wait"] if arguments[0] in ("check", "restore") else []))
         assert result.exit_code in (0, 3)
         assert isinstance(document(result), dict)
         assert result.stderr == ""

@@ -60,6 +60,18 @@ class TestTheBeginning:
         assert started["name"].startswith(f"alpha-{state.id[:12]}-")
         assert len(started["name"]) <= 80
 
+    def test_the_last_good_state_is_found_before_the_workflow_starts(
+        self, deployed: Deployed, state: StateHeader
+    ) -> None:
+        deployed.record("alpha", [version("config")], cut=60)
+        result = restore(deployed, "--no-wait", state="last-good")
+        assert result.exit_code == 2
+        assert "no state of alpha is known to be good: 2 never judged" in sentence(result)
+        assert deployed.workflows.started == []
+        deployed.judge(state)
+        restore(deployed, "--no-wait", state="last-good")
+        assert deployed.workflows.started[0]["input"]["state"] == state.id
+
     def test_two_restores_of_one_state_are_two_executions(self, deployed: Deployed, state: StateHeader) -> None:
         for _ in range(2):
             restore(deployed, "--no-wait")

@@ -6,8 +6,10 @@ import pytest
 
 from functions.domain.state import Cause, StateHeader
 from functions.domain.values import zulu
+from functions.domain.verdict import CheckLevel
 from tests.builders import NOON, marker, named, pack, version
 from tests.cli.deployed import NAMES, Deployed, document, sentence
+from tests.domain.judging import FAIL, HOLD
 
 
 def record_two(deployed: Deployed) -> tuple[StateHeader, StateHeader]:
@@ -142,6 +144,94 @@ class TestStates:
         result = deployed.rwm("states", "alpha")
         assert result.exit_code == 1
         assert "changed by hand" in sentence(result)
+
+
+class TestChecked:
+    """What was judged of each state, and which one is the last good one."""
+
+    def test_states_have_their_newest_outcome_of_each_level(self, deployed: Deployed) -> None:
+        first, second = record_two(deployed)
+        third = deployed.record("alpha", [version("config")], cut=7200)
+        deployed.judge(first, level=CheckLevel.COMPLETE)
+        deployed.judge(first)
+        deployed.judge(second, FAIL, seconds=600)
+        deployed.judge(second, HOLD, seconds=700)
+        result = deployed.rwm("states", "alpha", "--json")
+        found = document(result)
+        assert [each["checked"] for each in found["states"]] == [
+            {}, {"consistent": "hold"}, {"consistent": "pass", "complete": "pass"},
+        ]  # fmt: skip
+        assert [each["good"] for each in found["states"]] == [False, False, True]
+        assert found["last_good"] == first.id
+        shown = deployed.rwm("states", "alpha").stdout.splitlines()
+        assert third.id[:12] in shown[1]
+        assert "not yet" in shown[1]
+        assert "consistent HOLD" in shown[2]
+        assert "last-good" not in shown[1] + shown[2]
+        assert "last-good" in shown[3]
+        assert "consistent pass, complete pass" in shown[3]
+
+    def test_only_the_newest_good_state_is_marked(self, deployed: Deployed) -> None:
+        for header in record_two(deployed):
+            deployed.judge(header)
+        assert deployed.rwm("states", "alpha").stdout.count("last-good") == 1
+        assert deployed.rwm("states", "alpha", "--limit", "1").stdout.count("last-good") == 1
+
+    def test_none_among_those_listed_is_none(self, deployed: Deployed) -> None:
+        first, _ = record_two(deployed)
+        deployed.judge(first)
+        assert document(deployed.rwm("states", "alpha", "--limit", "1", "--json"))["last_good"] is None
+
+    def test_a_verdict_on_a_restored_copy_is_none_on_the_state(self, deployed: Deployed) -> None:
+        first, _ = record_two(deployed)
+        deployed.judge(first, target="rwm-restore-1/")
+        assert document(deployed.rwm("state", "alpha", first.id, "--json"))["checked"] == {}
+
+    def test_a_state_shows_what_was_judged_of_it(self, deployed: Deployed) -> None:
+        first, second = record_two(deployed)
+        deployed.judge(first, FAIL)
+        found = document(deployed.rwm("state", "alpha", first.id, "--json"))
+        assert (found["checked"], found["good"]) == ({"consistent": "fail"}, False)
+        assert "consistent FAIL" in deployed.rwm("state", "alpha", first.id).stdout
+        assert "not yet" in deployed.rwm("state", "alpha", second.id).stdout
+
+    def test_last_good_works_as_a_state(self, deployed: Deployed) -> None:
+        first, second = record_two(deployed)
+        deployed.judge(first)
+        deployed.judge(second, FAIL)
+        assert document(deployed.rwm("state", "alpha", "last-good", "--json"))["id"] == first.id
+        found = document(deployed.rwm("diff", "alpha", "last-good", "latest", "--json"))
+        assert (found["before"]["id"], found["after"]["id"]) == (first.id, second.id)
+        assert (found["before"]["good"], found["after"]["checked"]) == (True, {"consistent": "fail"})
+
+    def test_without_a_good_one_it_is_said_why_and_what_to_do(self, deployed: Deployed) -> None:
+        first, _ = record_two(deployed)
+        deployed.judge(first, HOLD)
+        result = deployed.rwm("state", "alpha", "last-good")
+        assert result.exit_code == 2
+        assert (
+            "no state of alpha is known to be good: 1 never judged, 1 with a FAIL or a HOLD; `rwm check alpha` judges "
+            "the newest; nothing was read"
+        ) in sentence(result)
+
+    def test_it_is_not_chosen_from_a_chain_that_is_broken(self, deployed: Deployed) -> None:
+        first, _ = record_two(deployed)
+        deployed.judge(first)
+        deployed.change_item(NAMES.ledger, "alpha", "state#0000000002")
+        result = deployed.rwm("state", "alpha", "last-good")
+        assert result.exit_code == 4
+        assert "the chain of states of alpha is broken" in sentence(result)
+
+    def test_a_verdict_that_was_edited_is_not_believed(self, deployed: Deployed) -> None:
+        first, _ = record_two(deployed)
+        judged = deployed.judge(first, FAIL)
+        passed = judged.model_copy(update={"findings": ()})
+        place = f"verdict#0000000001#2026-11-21T12:10:00Z#{judged.digest[:16]}"
+        deployed.change_item(NAMES.operations, "alpha", place, document={"B": passed.canonical()})
+        for command in (("states", "alpha"), ("state", "alpha", "last-good")):
+            result = deployed.rwm(*command)
+            assert result.exit_code == 1
+            assert "it was changed by hand; nothing was decided" in sentence(result)
 
 
 class TestState:

@@ -10,19 +10,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from functions.domain import ports as domain
-from functions.domain.values import VersionId
-from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3VersionLister
+from functions.domain.structure.reading import RangedReader
+from functions.domain.values import Digest, VersionId
+from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3RangedReader, S3VersionLister
 from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger
 from functions.storage.operations import DynamoFindingLog, DynamoReportLog
 from functions.storage.records import S3HeadAnchor, S3RecordReader, S3RecordWriter
 from functions.storage.target import S3TargetLister, S3TargetReader, S3VersionCopier
+from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
 from tests.contract.backends import Backend
 from tests.fakes.ledger import FakeFindingLog, FakeLedger, FakeReportLog
+from tests.fakes.operations import FakeAcknowledgements, FakeVerdicts
 from tests.fakes.ports import (
     SHA256,
     FakeBucketConfiguration,
     FakeHeadAnchor,
     FakePinnedReader,
+    FakeRangedReader,
     FakeRecordReader,
     FakeRecordWriter,
     FakeTargetLister,
@@ -72,6 +76,9 @@ class Ports(ABC):
 
     @abstractmethod
     def reader(self, bucket: str, prefix: str = "") -> domain.PinnedReader: ...
+
+    @abstractmethod
+    def ranges(self, bucket: str, prefix: str = "") -> RangedReader: ...
 
     @abstractmethod
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister: ...
@@ -132,6 +139,9 @@ class MemoryPorts(Ports):
     def reader(self, bucket: str, prefix: str = "") -> domain.PinnedReader:
         return FakePinnedReader(self._s3, bucket, prefix, self._by)
 
+    def ranges(self, bucket: str, prefix: str = "") -> RangedReader:
+        return FakeRangedReader(self._s3, bucket, prefix, self._by)
+
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister:
         return FakeTargetLister(self._s3, bucket, prefix, self._by)
 
@@ -187,6 +197,9 @@ class StoragePorts(Ports):
     def reader(self, bucket: str, prefix: str = "") -> domain.PinnedReader:
         return S3PinnedReader(self._client, bucket, prefix)
 
+    def ranges(self, bucket: str, prefix: str = "") -> RangedReader:
+        return S3RangedReader(self._client, bucket, prefix)
+
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister:
         return S3TargetLister(self._client, bucket, prefix)
 
@@ -217,12 +230,20 @@ class Tables(ABC):
 
     ledger: domain.RecordingLedger
     collector: domain.ChunkCollector
-    findings: domain.FindingLog
+    findings: domain.OnceFindingLog
     reports: domain.ReportLog
+    verdict_log: domain.VerdictLog
+    verdicts: domain.VerdictReader
+    acknowledgement_log: domain.AcknowledgementLog
+    acknowledgements: domain.AcknowledgementReader
 
     @abstractmethod
     def report(self, repository: str, execution: str) -> bytes:
         """What is stored, past the port."""
+
+    @abstractmethod
+    def lose_evidence(self, verdict: Digest) -> None:
+        """Somebody takes away the first part of the evidence behind a verdict."""
 
 
 class MemoryTables(Tables):
@@ -233,9 +254,14 @@ class MemoryTables(Tables):
         self.ledger = self.collector = ledger
         self.findings = FakeFindingLog()
         self.reports = self._reports = reports
+        self.verdict_log = self.verdicts = self._verdicts = FakeVerdicts()
+        self.acknowledgement_log = self.acknowledgements = FakeAcknowledgements()
 
     def report(self, repository: str, execution: str) -> bytes:
         return next(content for place, content in self._reports.reports.items() if place == (repository, execution))
+
+    def lose_evidence(self, verdict: Digest) -> None:
+        del self._verdicts.evidence[verdict, 0]
 
 
 class StorageTables(Tables):
@@ -262,7 +288,14 @@ class StorageTables(Tables):
         self.collector = DynamoChunkCollector(client, ledger)
         self.findings = DynamoFindingLog(client, self._operations)
         self.reports = DynamoReportLog(client, self._operations)
+        self.verdict_log = DynamoVerdictLog(client, self._operations)
+        self.verdicts = DynamoVerdictReader(client, self._operations)
+        self.acknowledgement_log = self.acknowledgements = DynamoAcknowledgements(client, self._operations)
 
     def report(self, repository: str, execution: str) -> bytes:
         key = {"pk": {"S": repository}, "sk": {"S": f"restore#{execution}"}}
         return bytes(self._client.get_item(TableName=self._operations, Key=key)["Item"]["report"]["B"])
+
+    def lose_evidence(self, verdict: Digest) -> None:
+        key = {"pk": {"S": f"evidence#{verdict}"}, "sk": {"S": "0000"}}
+        self._client.delete_item(TableName=self._operations, Key=key)

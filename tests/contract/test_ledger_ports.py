@@ -164,7 +164,9 @@ def test_chunks_of_an_attempt_that_is_not_closed_stay(tables: Tables, committed:
 def test_a_finding_is_appended_once_per_generation_and_never_changed(tables: Tables) -> None:
     finding = Finding("versioning", Severity.FAIL, ALPHA, at(0), "versioning is off", "turn it on")
     later = Finding("versioning", Severity.NOTE, ALPHA, at(9), "another text", "nothing")
+    assert tables.findings.has(finding, 0) is False
     assert tables.findings.append(finding, 0) is True
+    assert (tables.findings.has(later, 0), tables.findings.has(finding, 1)) == (True, False)
     assert tables.findings.append(later, 0) is False
     assert tables.findings.append(later, 1) is True
 

@@ -58,7 +58,9 @@ def test_a_configuration_tells_the_clock_the_versioning_and_the_lock(ports: Port
     ports.put(plain, "config")
     (version,) = listed(ports, plain)
     assert before <= version.last_modified <= ports.configuration(plain).now()
-    assert [ports.configuration(bucket).versioning() for bucket in (locked, plain, off)] == [
+    seen = ports.configuration(plain).versioning()
+    assert version.last_modified <= seen.at <= ports.configuration(plain).now()
+    assert [ports.configuration(bucket).versioning().status for bucket in (locked, plain, off)] == [
         Versioning.ENABLED,
         Versioning.ENABLED,
         Versioning.OFF,
@@ -83,6 +85,30 @@ def test_a_reader_says_when_a_version_is_gone_or_a_marker(ports: Ports) -> None:
     for version_id in (gone, marker):
         with pytest.raises(VersionGone):
             b"".join(ports.reader(bucket).read(ObjectKey("config"), version_id))
+
+
+def test_a_ranged_reader_reads_a_part_of_exactly_the_pinned_version(ports: Ports) -> None:
+    bucket = ports.bucket()
+    pinned = ports.put(bucket, "repo/a b+c", b"0123456789")
+    empty = ports.put(bucket, "repo/empty", b"")
+    ports.put(bucket, "repo/a b+c", b"garbage that is longer")
+    ports.hide(bucket, "repo/a b+c")
+    ranges = ports.ranges(bucket, "repo/").read_range
+    asked = [(0, 10), (3, 4), (9, 1), (0, 0), (10, 0), (8, 100), (10, 5), (1000, 1)]
+    read = [ranges(ObjectKey("a b+c"), pinned, offset, length) for offset, length in asked]
+    assert read == [b"0123456789", b"3456", b"9", b"", b"", b"89", b"", b""]
+    assert ranges(ObjectKey("empty"), empty, 0, 1) == b""
+
+
+def test_a_ranged_reader_says_when_a_version_is_gone_or_a_marker(ports: Ports) -> None:
+    bucket = ports.bucket()
+    gone = ports.put(bucket, "config", b"bytes")
+    ports.put(bucket, "config", b"newer")
+    marker = ports.hide(bucket, "config")
+    ports.destroy(bucket, "config", gone)
+    for key, version_id in (("config", gone), ("config", marker), ("never there", gone)):
+        with pytest.raises(VersionGone):
+            ports.ranges(bucket).read_range(ObjectKey(key), version_id, 0, 1)
 
 
 def test_a_target_is_listed_by_its_current_objects_and_between_bounds(ports: Ports) -> None:

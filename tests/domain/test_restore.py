@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from functions.domain.batches import ManifestItem, PlannedBatch, decode_batch, encode_batch, encode_manifest, sha256_of
 from functions.domain.documents import UnreadableDocument
 from functions.domain.restore import (
     BATCH_BYTES,
@@ -18,8 +19,6 @@ from functions.domain.restore import (
     Found,
     Kind,
     Location,
-    ManifestItem,
-    PlannedBatch,
     RestorePlan,
     RestoreRefused,
     Trouble,
@@ -29,12 +28,8 @@ from functions.domain.restore import (
     compare,
     conclude,
     cut_batches,
-    decode_batch,
     differences,
-    encode_batch,
-    encode_manifest,
     result_file,
-    sha256_of,
     trouble,
 )
 from functions.domain.roots import content_root

@@ -202,7 +202,7 @@ def _place(head: Head | None) -> tuple[int, StateId] | None:
 
 
 class FakeFindingLog(FakeTable):
-    """FindingLog."""
+    """OnceFindingLog."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,6 +216,10 @@ class FakeFindingLog(FakeTable):
                 return False
             self.findings[place] = finding
             return True
+
+    def has(self, finding: Finding, generation: int) -> bool:
+        with self._operation("QueryFinding", f"{finding.repository}/{finding.id}/{generation}"):
+            return (finding.repository, finding.id, generation) in self.findings
 
 
 class FakeReportLog(FakeTable):

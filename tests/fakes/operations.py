@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.domain.evidence import pack_evidence, unpack_evidence
+from functions.domain.evidence import findings_of, pack_evidence, unpack_evidence
 from functions.domain.findings import Acknowledgement
 from functions.domain.notices import Notice
 from functions.domain.values import Digest, Evidence, Finding, RepositoryName, Severity
@@ -43,11 +43,12 @@ class FakeVerdicts(FakeTable):
     def findings(self, verdict: Verdict) -> tuple[Finding, ...]:
         with self._operation("QueryEvidence", verdict.repository):
             parts = [part for (digest, _), part in sorted(self.evidence.items()) if digest == verdict.digest]
-        bare = [
-            Finding(each.id, each.severity, verdict.repository, each.since, each.what, each.remedy)
-            for each in verdict.findings
-        ]
-        return unpack_evidence(parts, bare)
+        return findings_of(verdict, parts)
+
+    def copy_verdicts(self, repository: RepositoryName) -> Iterator[Verdict]:
+        with self._operation("QueryCopyVerdicts", repository):
+            of_it = [verdict for verdict in self.of_copies() if verdict.repository == repository]
+        yield from sorted(of_it, key=lambda each: (each.judged_at, each.digest), reverse=True)
 
     def of_copies(self) -> list[Verdict]:
         return [verdict for verdict in map(Verdict.parse, self.stored.values()) if verdict.target is not None]

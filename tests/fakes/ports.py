@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.domain.ports import TargetDenied, TargetGone, TargetMissing, VersionGone
+from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing, VersionGone
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -19,12 +19,14 @@ from functions.domain.values import (
     ObjectVersion,
     VersionId,
     Versioning,
+    VersioningSeen,
 )
 from tests.fakes.s3 import FakeS3, Integrity, Precondition, paged
 from tests.fakes.s3_access import OWNER
 from tests.fakes.s3_checksums import FULL_OBJECT, decoded
 from tests.fakes.s3_errors import (
     AccessDenied,
+    InvalidRange,
     InvalidRequest,
     MethodNotAllowed,
     NoSuchBucket,
@@ -47,11 +49,11 @@ class FakeBucketConfiguration:
     by: str = OWNER
 
     def now(self) -> datetime:
-        self.s3.get_versioning(self.bucket, by=self.by)
-        return self.s3.clock.second()
+        return self.versioning().at
 
-    def versioning(self) -> Versioning:
-        return Versioning(self.s3.get_versioning(self.bucket, by=self.by).value)
+    def versioning(self) -> VersioningSeen:
+        status = Versioning(self.s3.get_versioning(self.bucket, by=self.by).value)
+        return VersioningSeen(status, self.s3.clock.second())
 
     def object_lock(self) -> bool:
         try:
@@ -101,6 +103,27 @@ class FakePinnedReader:
 
 
 @dataclass(frozen=True, slots=True)
+class FakeRangedReader:
+    """RangedReader of pinned versions."""
+
+    s3: FakeS3
+    bucket: str
+    key_prefix: str = ""
+    by: str = OWNER
+
+    def read_range(self, key: ObjectKey, version_id: VersionId, offset: int, length: int) -> bytes:
+        if length == 0:
+            return b""
+        name, last = self.key_prefix + key, offset + length - 1
+        try:
+            return self.s3.get_range(self.bucket, name, offset, last, version_id, by=self.by)[2]
+        except (NoSuchVersion, NoSuchKey, MethodNotAllowed) as error:
+            raise VersionGone(f"{key} version {version_id} no longer exists") from error
+        except InvalidRange:
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
 class FakeTargetLister:
     """TargetLister."""
 
@@ -139,6 +162,33 @@ class FakeTargetReader:
     def read(self, key: ObjectKey) -> Iterator[bytes]:
         with _translated(self.bucket, "s3:GetObject", key):
             return _pieces(self.s3.get(self.bucket, self.key_prefix + key, by=self.by).body)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeTargetRangedReader:
+    """RangedReader of a target's current objects."""
+
+    s3: FakeS3
+    bucket: str
+    key_prefix: str = ""
+    by: str = OWNER
+    etags: dict[ObjectKey, str] = field(default_factory=dict)
+    """Of what was read first."""
+
+    def read_range(self, key: ObjectKey, version_id: VersionId, offset: int, length: int) -> bytes:
+        if length == 0:
+            return b""
+        name, last = self.key_prefix + key, offset + length - 1
+        try:
+            with _translated(self.bucket, "s3:GetObject", key):
+                version, _, content = self.s3.get_range(self.bucket, name, offset, last, by=self.by)
+        except TargetGone as error:
+            raise VersionGone(f"{key} is no longer in {self.bucket}") from error
+        except InvalidRange:
+            return b""
+        if self.etags.setdefault(key, version.etag) != version.etag:
+            raise TargetChanged(f"{self.bucket} was written to while it was read")
+        return content
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,13 @@ HANDLERS = {
     "rwm-record": ("functions.record.record.handler", 15 * MINUTES),
     "rwm-collect-chunks": ("functions.record.collect_chunks.handler", 5 * MINUTES),
     "rwm-check-posture": ("functions.check.posture.handler", 5 * MINUTES),
+    "rwm-check-consistent": ("functions.check.consistent.handler", 15 * MINUTES),
+    "rwm-plan-content": ("functions.check.plan_content.handler", 15 * MINUTES),
+    "rwm-hash-content": ("functions.check.hash_content.handler", 15 * MINUTES),
+    "rwm-conclude-content": ("functions.check.conclude_content.handler", 15 * MINUTES),
+    "rwm-check-complete": ("functions.check.complete.handler", 15 * MINUTES),
+    "rwm-conclude-complete": ("functions.check.conclude_complete.handler", 5 * MINUTES),
+    "rwm-acknowledge": ("functions.check.acknowledge.handler", 1 * MINUTES),
     "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
@@ -41,6 +48,7 @@ def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: A
             "RWM_LEDGER": "rwm-ledger",
             "RWM_OPERATIONS": "rwm-operations",
             "RWM_RECORDS": "rwm-records-123456789012-eu-central-1",
+            "RWM_ALERTS": "arn:aws:sns:eu-central-1:123456789012:rwm-alerts",
             "POWERTOOLS_SERVICE_NAME": name.removeprefix("rwm-"),
             "POWERTOOLS_METRICS_NAMESPACE": "RWM",
             "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -60,13 +68,15 @@ def test_all_functions_share_one_asset(shipped: Assembly) -> None:
 
 def test_logs_are_kept_as_long_as_configured(shipped: Assembly) -> None:
     groups = _named(shipped, "AWS::Logs::LogGroup", "LogGroupName")
-    expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), "/aws/vendedlogs/states/rwm-restore"}
+    workflows = {f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-restore")}
+    expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), *workflows}
     assert set(groups) == expected
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
 
-def test_the_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly) -> None:
-    machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")["rwm-restore"]
+@pytest.mark.parametrize("name", ["rwm-check", "rwm-restore"])
+def test_a_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly, name: str) -> None:
+    machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")[name]
     assert machine["TracingConfiguration"] == {"Enabled": True}
     assert machine["LoggingConfiguration"]["Level"] == "ALL"
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
@@ -105,7 +115,7 @@ def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) 
 
 def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    checks = {"_check-posture-alpha", "_check-posture-beta"}
+    checks = {"_check-alpha", "_check-beta"}
     assert set(schedules) == {"alpha", "beta", "_collect-chunks", *checks}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
@@ -116,23 +126,36 @@ def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: 
     assert "CollectChunksFunction" in schedules["_collect-chunks"]["Target"]["Arn"]
 
 
-def test_each_repositorys_posture_is_checked_every_day(shipped: Assembly) -> None:
+def test_each_repository_is_checked_on_its_schedule_as_deep_as_it_says(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    for name in ("alpha", "beta"):
-        daily = schedules[f"_check-posture-{name}"]
-        assert (daily["GroupName"], daily["ScheduleExpression"]) == ("rwm", "rate(1 day)")
-        assert json.loads(daily["Target"]["Input"]) == {"repository": name, "reason": "schedule"}
-        assert "CheckPostureFunction" in daily["Target"]["Arn"]
+    for repository in read_toml(EXAMPLE).repositories:
+        check = schedules[f"_check-{repository.name}"]
+        assert (check["GroupName"], check["ScheduleExpression"]) == ("rwm", repository.check_schedule)
+        assert json.loads(check["Target"]["Input"]) == {
+            "repository": repository.name,
+            "level": repository.check_level,
+            "state": "",
+            "all": False,
+            "read_data": False,
+            "reason": "schedule",
+            "target": None,
+        }
+        assert check["Target"]["Arn"] == "rwm-check"
 
 
-def test_dead_letters_and_errors_of_record_and_check_raise_alarms(shipped: Assembly) -> None:
+def test_dead_letters_failures_of_record_and_checks_without_an_end_are_told_to_people(shipped: Assembly) -> None:
     alarms = [alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")]
-    failing = {alarm["Dimensions"][0]["Value"] for alarm in alarms if alarm["MetricName"] == "Errors"}
-    assert failing == {"rwm-record", "rwm-check-posture"}
-    assert {alarm["MetricName"] for alarm in alarms} == {"ApproximateNumberOfMessagesVisible", "Errors"}
+    about = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"].split(":")[-1]) for alarm in alarms}
+    assert about == {
+        ("ApproximateNumberOfMessagesVisible", "QueueName"),
+        ("Errors", "rwm-record"),
+        ("ExecutionsFailed", "rwm-check"),
+        ("ExecutionsTimedOut", "rwm-check"),
+    }
     for alarm in alarms:
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
         assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["AlarmActions"] == ["arn:aws:sns:eu-central-1:123456789012:rwm-alerts"]
 
 
 def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembly) -> None:

@@ -55,7 +55,10 @@ def test_the_asset_is_at_most_150_mb(asset: Path) -> None:
 
 def test_the_handlers_load_from_the_asset_alone(asset: Path) -> None:
     record, restore = ("record.record", "record.collect_chunks"), ("restore.plan", "restore.copy", "restore.verify")
-    program = "import " + ", ".join(f"functions.{handler}" for handler in (*record, "check.posture", *restore))
+    content = ("check.plan_content", "check.hash_content", "check.conclude_content")
+    check = ("check.posture", "check.consistent", *content, "check.complete", "check.conclude_complete")
+    handlers = (*record, *check, "check.acknowledge", *restore)
+    program = "import " + ", ".join(f"functions.{handler}" for handler in handlers)
     environment = {"PYTHONPATH": str(asset), "POWERTOOLS_SERVICE_NAME": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     # -S leaves this environment's packages out: what is not in the asset is not there.
     ended = subprocess.run(

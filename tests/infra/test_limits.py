@@ -24,6 +24,7 @@ LIMITS = {
     "managed policy": 6_144,
     "bucket policy": 20_480,
     "queue policy": 8_192,
+    "topic policy": 30_720,
     "parameter": 4_096,
     "state machine": 1_048_576,
     "template": 1_048_576,
@@ -33,6 +34,11 @@ LIMITS = {
 def _user(number: int) -> str:
     name = f"{number:03d}"
     return f"arn:aws:iam::123456789012:user/{name}{'u' * (LONGEST_PRINCIPAL - len(name))}"
+
+
+def _secret(number: int) -> str:
+    """As long as Secrets Manager has them: 512 characters, and the six that it adds."""
+    return f"{number:02d}{'s' * 510}-AbCdEf"
 
 
 def _largest(*, in_a_bucket: int, given: bool, **more: Any) -> Configuration:
@@ -45,6 +51,12 @@ def _largest(*, in_a_bucket: int, given: bool, **more: Any) -> Configuration:
             "hosts": [_user(number * 10 + host) for host in range(4)] if given else ["create"],
             "maintenance": _user(number * 10 + 9) if given else "create",
             "kms_key": f"arn:aws:kms:ap-southeast-1:123456789012:key/mrk-{number // in_a_bucket:032d}",
+            "check_level": "complete",
+            "check_schedule": f"cron({number:02d} 3 ? * MON-FRI *)",
+            "restic_password_secret": f"arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:{_secret(number)}",
+            "migrations": [
+                {"since": f"20{year}-01-01T00:00:00Z", "until": f"20{year}-01-02T00:00:00Z"} for year in range(26, 36)
+            ],
             "storage_classes": ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "DEEP_ARCHIVE"],
         }
         for number in range(MOST_REPOSITORIES)
@@ -57,6 +69,7 @@ def _largest(*, in_a_bucket: int, given: bool, **more: Any) -> Configuration:
             "approvers": [_user(900 + number) for number in range(8)],
             "break_glass": _user(999),
             "deployer": "d" * 64,
+            "alert_emails": [f"{number:02d}{'e' * 62}@{'d' * 180}.example" for number in range(20)],
             "restore_targets": [f"{number}{'t' * 61}*" for number in range(10)],
             **more,
         }
@@ -94,6 +107,7 @@ def _sizes(assembly: Assembly) -> Iterator[tuple[str, str, int]]:
         ("managed policy", "AWS::IAM::ManagedPolicy"),
         ("bucket policy", "AWS::S3::BucketPolicy"),
         ("queue policy", "AWS::SQS::QueuePolicy"),
+        ("topic policy", "AWS::SNS::TopicPolicy"),
     ):
         for logical_id, policy in assembly.of_type(resource_type):
             yield kind, logical_id, _size(policy["PolicyDocument"])
@@ -125,6 +139,7 @@ NAME_LIMITS: Mapping[str, tuple[str, int]] = {
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", 128),
     "AWS::S3::Bucket": ("BucketName", 63),
     "AWS::SQS::Queue": ("QueueName", 80),
+    "AWS::SNS::Topic": ("TopicName", 256),
     "AWS::Lambda::Function": ("FunctionName", 64),
     "AWS::Scheduler::Schedule": ("Name", 64),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", 80),

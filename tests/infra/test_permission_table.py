@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from functions.configuration import read_toml
 from infra import permissions_page
+from infra.alerts import TELLERS
+from infra.deployment import compose
 from infra.permissions_page import ACCOUNT, PERSON, REGION
 from tests.infra.permissions import Identity, UnknownAction, expand, identities, several
 from tests.infra.templates import Assembly
@@ -43,30 +46,58 @@ CHANGES_IDENTITIES = (
     *("iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:PassRole", "iam:Put*"),
     *("iam:Remove*", "iam:Set*", "iam:Update*", "iam:Upload*"),
 )
+NO_PASSWORDS = ("secretsmanager:*", "ssm:*")
 CHECKS_NEVER = (
     *(pattern for pattern in NO_SERVICE_MAY if pattern != "iam:*"),
     *CHANGES_IDENTITIES,
-    *("s3:GetObject*", "s3:ListBucket*", "s3:PutObject*", "lambda:Invoke*", "states:*", "sqs:*"),
-    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "ssm:*", "secretsmanager:*"),
+    *NO_PASSWORDS,
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*", "sqs:*", "scheduler:*"),
 )
+TELLS_NOBODY, APPENDS_NOTHING = "sns:*", "dynamodb:PutItem"
+READS_NO_OBJECTS, WRITES_NO_OBJECTS = ("s3:GetObject*", "s3:ListBucket"), ("s3:PutObject*",)
 LEDGER_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-alpha-host": WORM_ADMINISTRATION,
     "rwm-beta-host": WORM_ADMINISTRATION,
     "rwm-beta-maintenance": WORM_ADMINISTRATION,
-    "rwm-record": (*NO_SERVICE_MAY, "s3:GetObject*", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
+    "rwm-record": (
+        *NO_SERVICE_MAY,
+        *NO_PASSWORDS,
+        "s3:GetObject*",
+        "dynamodb:DeleteItem",
+        "lambda:Invoke*",
+        "states:*",
+    ),
     "rwm-collect-chunks": (*NO_SERVICE_MAY, "s3:*", "sqs:*", "dynamodb:PutItem", "lambda:Invoke*", "states:*"),
-    "rwm-check-posture": CHECKS_NEVER,
-    "rwm-check-posture-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
+    "rwm-check-posture": (*CHECKS_NEVER, "s3:ListBucket*", *READS_NO_OBJECTS, *WRITES_NO_OBJECTS),
+    "rwm-check-consistent": (*CHECKS_NEVER, "iam:*", *READS_NO_OBJECTS, *WRITES_NO_OBJECTS),
+    "rwm-plan-content": (*CHECKS_NEVER, "iam:*", "s3:ListBucketVersions", TELLS_NOBODY, APPENDS_NOTHING),
+    "rwm-hash-content": (*CHECKS_NEVER, "iam:*", "s3:ListBucketVersions", TELLS_NOBODY, "dynamodb:*"),
+    "rwm-conclude-content": (*CHECKS_NEVER, "iam:*", "s3:ListBucketVersions", *WRITES_NO_OBJECTS),
+    "rwm-check-complete": (
+        *(pattern for pattern in CHECKS_NEVER if pattern != "secretsmanager:*"),
+        *("iam:*", "secretsmanager:Put*", "secretsmanager:Update*", "secretsmanager:Delete*"),
+        *(*WRITES_NO_OBJECTS, TELLS_NOBODY, APPENDS_NOTHING),
+    ),
+    "rwm-conclude-complete": (*CHECKS_NEVER, "iam:*", "s3:*"),
+    "rwm-acknowledge": (*CHECKS_NEVER, "iam:*", "s3:*", TELLS_NOBODY),
+    "rwm-check-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:PutObject", "dynamodb:*", "sqs:*", TELLS_NOBODY),
+    "rwm-check-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-plan-restore": (*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*"),
     "rwm-copy-batch": (*NO_SERVICE_MAY, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
     "rwm-verify-restore": (*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
     "rwm-restore-workflow": (*NO_SERVICE_MAY, "s3:PutObject", "dynamodb:*", "sqs:*"),
-    "rwm-operator": (*NO_SERVICE_MAY, *LEDGER_WRITES, "s3:PutObject", "states:SendTask*", "sqs:*"),
-    "rwm-approver": (*NO_SERVICE_MAY, *LEDGER_WRITES, "s3:*", "states:*", "lambda:*", "sqs:*", "scheduler:*"),
+    "rwm-operator": (
+        *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
+        *("s3:PutObject", "states:SendTask*", "sqs:*", TELLS_NOBODY),
+    ),
+    "rwm-approver": (
+        *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
+        *("s3:*", "states:*", "sqs:*", "scheduler:*", TELLS_NOBODY),
+    ),
 }
 
 
@@ -88,6 +119,10 @@ def _arn(service: str, resource: str) -> str:
 
 
 RECORDS = f"arn:aws:s3:::rwm-records-{ACCOUNT}-{REGION}"
+REPOSITORIES = {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
+OWN_LOGS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+READS_TABLES = {"dynamodb:GetItem", "dynamodb:Query"}
+APPENDS = {"dynamodb:PutItem", "sns:Publish"}
 LEDGER, OPERATIONS = _arn("dynamodb", "table/rwm-ledger"), _arn("dynamodb", "table/rwm-operations")
 
 
@@ -224,6 +259,39 @@ def test_record_writes_head_digests_and_findings_and_its_ledger(who: Mapping[str
     assert record.resources("s3:PutObject") == {f"{RECORDS}/heads/*"}
     assert record.resources("dynamodb:PutItem") == {LEDGER, OPERATIONS}
     assert record.resources("dynamodb:UpdateItem") == {LEDGER}
+    assert record.resources("dynamodb:Query") == {LEDGER, OPERATIONS}
+
+
+def _appending(identity: Identity) -> list[Any]:
+    """The conditions under which it puts items into the operations table."""
+    return [
+        each.get("Condition", {})
+        for each in identity.statements
+        if each["Effect"] == "Allow"
+        and "dynamodb:PutItem" in several(each["Action"])
+        and OPERATIONS in several(each["Resource"])
+    ]
+
+
+def test_only_acknowledge_writes_acknowledgements_and_it_writes_nothing_else(who: Mapping[str, Identity]) -> None:
+    # ForAllValues is also true of a request without the key.
+    present = {"Null": {"dynamodb:LeadingKeys": "false"}}
+    appending = {name: conditions for name, each in who.items() if (conditions := _appending(each))}
+    assert appending.pop("rwm-acknowledge") == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}
+    ]
+    assert set(appending) == {
+        *("rwm-record", "rwm-check-posture", "rwm-check-consistent", "rwm-conclude-content", "rwm-conclude-complete"),
+        "rwm-verify-restore",
+    }
+    for conditions in appending.values():
+        assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}]
+
+
+def test_people_are_told_by_the_steps_that_judge(who: Mapping[str, Identity]) -> None:
+    tell = {name for name, each in who.items() if "sns:publish" in each.allowed}
+    assert tell == {f"rwm-{step}" for step in TELLERS}
+    assert {topic for name in tell for topic in who[name].resources("sns:Publish")} == {_arn("sns", "rwm-alerts")}
 
 
 def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Identity]) -> None:
@@ -239,16 +307,23 @@ def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Ide
     ]
 
 
-def test_a_schedule_invokes_its_one_function(who: Mapping[str, Identity]) -> None:
-    for step in ("record", "collect-chunks", "check-posture"):
-        role = who[f"rwm-{step}-schedule"]
-        assert role.allowed == expand(["lambda:InvokeFunction"])
-        assert role.resources("lambda:InvokeFunction") == {_arn("lambda", f"function:rwm-{step}")}
-        assert role.trust is not None
-        assert role.trust["Condition"] == {
-            "StringEquals": {"aws:SourceAccount": ACCOUNT},
-            "ArnEquals": {"aws:SourceArn": _arn("scheduler", "schedule-group/rwm")},
-        }
+@pytest.mark.parametrize(
+    ("step", "action", "target"),
+    [
+        ("record", "lambda:InvokeFunction", _arn("lambda", "function:rwm-record")),
+        ("collect-chunks", "lambda:InvokeFunction", _arn("lambda", "function:rwm-collect-chunks")),
+        ("check", "states:StartExecution", _arn("states", "stateMachine:rwm-check")),
+    ],
+)
+def test_a_schedule_starts_its_one_target(who: Mapping[str, Identity], step: str, action: str, target: str) -> None:
+    role = who[f"rwm-{step}-schedule"]
+    assert role.allowed == expand([action])
+    assert role.resources(action) == {target}
+    assert role.trust is not None
+    assert role.trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnEquals": {"aws:SourceArn": _arn("scheduler", "schedule-group/rwm")},
+    }
 
 
 def test_the_check_of_posture_reads_configuration_and_rights_and_appends(who: Mapping[str, Identity]) -> None:
@@ -264,9 +339,8 @@ def test_the_check_of_posture_reads_configuration_and_rights_and_appends(who: Ma
         "s3:GetLifecycleConfiguration",
         "s3:GetReplicationConfiguration",
     }
-    own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-    tables = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
-    assert posture.allowed == expand(read | own | tables | {"iam:SimulatePrincipalPolicy"})
+    rights = {"iam:SimulatePrincipalPolicy", "access-analyzer:CheckAccessNotGranted"}
+    assert posture.allowed == expand(read | OWN_LOGS | READS_TABLES | rights | APPENDS)
     for action in read:
         assert posture.resources(action) == {"arn:aws:s3:::rwm-demo-alpha", "arn:aws:s3:::rwm-demo-beta"}
     users = ("rwm-alpha-host", "rwm-beta-host", "rwm-beta-maintenance")
@@ -275,11 +349,98 @@ def test_the_check_of_posture_reads_configuration_and_rights_and_appends(who: Ma
     assert posture.resources("dynamodb:PutItem") == posture.resources("dynamodb:Query") == {OPERATIONS}
 
 
+def test_the_check_of_consistency_lists_and_appends(who: Mapping[str, Identity]) -> None:
+    consistent = who["rwm-check-consistent"]
+    clock = {"s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning"}
+    assert consistent.allowed == expand(OWN_LOGS | READS_TABLES | APPENDS | clock | {"s3:ListBucketVersions"})
+    assert consistent.resources("dynamodb:GetItem") == {LEDGER}
+    assert consistent.resources("dynamodb:PutItem") == {OPERATIONS}
+    assert consistent.conditions("s3:ListBucketVersions") == [{}, {"StringLike": {"s3:prefix": "restic/beta/*"}}]
+
+
+def test_of_the_check_of_content_each_step_writes_its_own_files_and_no_other(who: Mapping[str, Identity]) -> None:
+    checks = f"{RECORDS}/checks/*"
+    writes = {
+        "rwm-plan-content": {f"{checks}/plan.json", f"{checks}/manifest.json", f"{checks}/batches/*"},
+        "rwm-hash-content": {f"{checks}/results/*"},
+        "rwm-conclude-content": set(),
+    }
+    assert {name: who[name].resources("s3:PutObject") for name in writes} == writes
+    assert who["rwm-hash-content"].resources("s3:GetObjectVersion") == {*REPOSITORIES, checks}
+    assert who["rwm-conclude-content"].resources("s3:GetObjectVersion") == {checks}
+    assert who["rwm-plan-content"].resources("s3:GetObjectVersion") == {checks}
+
+
+def test_of_the_check_of_content_only_hash_content_reads_a_repository(who: Mapping[str, Identity]) -> None:
+    reads = expand(["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"])
+    hashing, concluding = who["rwm-hash-content"].allowed, who["rwm-conclude-content"].allowed
+    assert hashing == expand(OWN_LOGS | {"s3:PutObject"}) | reads
+    clock = expand(["s3:GetBucketVersioning"])
+    assert concluding == expand(OWN_LOGS | READS_TABLES | APPENDS) | reads | clock
+    assert who["rwm-plan-content"].allowed == expand(OWN_LOGS | READS_TABLES | {"s3:PutObject"}) | reads
+    for name in ("rwm-plan-content", "rwm-conclude-content"):
+        assert who[name].resources("s3:ListBucket") == {RECORDS}
+
+
+READABLE = """
+restore_targets = ["rwm-restore-*"]
+[repositories.open]
+bucket = "open-backups"
+prefix = "restic"
+kms_key = "arn:aws:kms:eu-central-1:123456789012:key/ours"
+restic_password_secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:open-AbCdEf"
+[repositories.closed]
+bucket = "closed-backups"
+kms_key = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
+"""
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """check-complete, where one of two repositories has a password."""
+    directory = tmp_path_factory.mktemp("readable")
+    (directory / "repositories.toml").write_text(READABLE)
+    outdir = directory / "cdk.out"
+    configuration = read_toml(directory / "repositories.toml")
+    unpacked: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
+    compose(configuration, account=ACCOUNT, region=REGION, context=unpacked, outdir=str(outdir)).synth()
+    return identities(Assembly.read(outdir))["rwm-check-complete"]
+
+
+def test_whoever_reads_with_a_password_writes_nothing_of_any_kind(reader: Identity) -> None:
+    reads = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "kms:Decrypt", "secretsmanager:GetSecretValue"}
+    assert reader.allowed == expand(OWN_LOGS | {"dynamodb:GetItem", "dynamodb:Query"} | reads)
+    assert reader.resources("dynamodb:GetItem") == reader.resources("dynamodb:Query") == {LEDGER}
+
+
+def test_a_password_opens_the_repository_it_belongs_to_and_restored_copies(reader: Identity) -> None:
+    secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:open-AbCdEf"
+    assert reader.resources("secretsmanager:GetSecretValue") == {secret}
+    assert reader.resources("s3:GetObjectVersion") == {"arn:aws:s3:::open-backups/restic/*"}
+    assert reader.resources("kms:Decrypt") == {"arn:aws:kms:eu-central-1:123456789012:key/ours"}
+    assert reader.resources("s3:GetObject") == {"arn:aws:s3:::rwm-restore-*/*"}
+    assert reader.resources("s3:ListBucket") == {"arn:aws:s3:::open-backups", "arn:aws:s3:::rwm-restore-*"}
+
+
+def test_passwords_are_read_by_check_complete_alone(who: Mapping[str, Identity]) -> None:
+    others = {name for name, each in who.items() if each.allowed & expand(["secretsmanager:*"])}
+    assert others <= {"rwm-check-complete"}
+
+
+def test_what_check_complete_reported_is_concluded_by_who_reads_no_object(who: Mapping[str, Identity]) -> None:
+    assert who["rwm-conclude-complete"].allowed == expand(OWN_LOGS | READS_TABLES | APPENDS)
+
+
+def test_acknowledge_reads_and_appends_to_operations_only(who: Mapping[str, Identity]) -> None:
+    acknowledge = who["rwm-acknowledge"]
+    assert acknowledge.allowed == expand(OWN_LOGS | {"dynamodb:Query", "dynamodb:PutItem"})
+    assert acknowledge.resources("dynamodb:Query") == acknowledge.resources("dynamodb:PutItem") == {OPERATIONS}
+
+
 def test_restore_reads_versions_only_where_repositories_lie(who: Mapping[str, Identity]) -> None:
-    repositories = {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
     restores = {f"{RECORDS}/restores/*"}
-    assert who["rwm-plan-restore"].resources("s3:GetObjectVersion") == repositories
-    assert who["rwm-copy-batch"].resources("s3:GetObjectVersion") == repositories | restores
+    assert who["rwm-plan-restore"].resources("s3:GetObjectVersion") == REPOSITORIES
+    assert who["rwm-copy-batch"].resources("s3:GetObjectVersion") == REPOSITORIES | restores
     assert who["rwm-verify-restore"].resources("s3:GetObjectVersion") == restores
 
 
@@ -303,15 +464,26 @@ def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]
     assert who["rwm-verify-restore"].resources("dynamodb:PutItem") == {OPERATIONS}
 
 
-def test_the_workflow_invokes_its_three_steps_and_starts_only_itself(who: Mapping[str, Identity]) -> None:
-    workflow = who["rwm-restore-workflow"]
-    steps = ("plan-restore", "copy-batch", "verify-restore")
-    assert workflow.resources("lambda:InvokeFunction") == {_arn("lambda", f"function:rwm-{step}") for step in steps}
-    assert workflow.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
+STEPS_OF = {
+    "restore": ("plan-restore", "copy-batch", "verify-restore"),
+    "check": (
+        *("check-posture", "record", "check-consistent", "plan-content", "hash-content", "conclude-content"),
+        *("check-complete", "conclude-complete"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_OF)
+def test_a_workflow_invokes_its_steps_and_starts_only_itself(who: Mapping[str, Identity], name: str) -> None:
+    workflow = who[f"rwm-{name}-workflow"]
+    steps = {_arn("lambda", f"function:rwm-{step}") for step in STEPS_OF[name]}
+    assert workflow.resources("lambda:InvokeFunction") == steps
+    assert workflow.resources("states:StartExecution") == {_arn("states", f"stateMachine:rwm-{name}")}
     assert workflow.resources("states:StopExecution") == {
-        _arn("states", "execution:rwm-restore:*"),
-        _arn("states", "execution:rwm-restore/*"),
+        _arn("states", f"execution:rwm-{name}:*"),
+        _arn("states", f"execution:rwm-{name}/*"),
     }
+    assert workflow.resources("s3:GetObjectVersion") == {f"{RECORDS}/{name}s/*"}
 
 
 def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> None:
@@ -320,13 +492,14 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         for name, each in who.items()
         if each.trust and "Service" in each.trust["Principal"]
     }
-    functions = ("record", "collect-chunks", "check-posture", "plan-restore", "copy-batch", "verify-restore")
+    functions = {"collect-chunks", "acknowledge", *STEPS_OF["restore"], *STEPS_OF["check"]}
     assert services == {
         **{f"rwm-{step}": "lambda.amazonaws.com" for step in functions},
         "rwm-record-schedule": "scheduler.amazonaws.com",
         "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
-        "rwm-check-posture-schedule": "scheduler.amazonaws.com",
+        "rwm-check-schedule": "scheduler.amazonaws.com",
         "rwm-restore-workflow": "states.amazonaws.com",
+        "rwm-check-workflow": "states.amazonaws.com",
     }
 
 
@@ -339,13 +512,22 @@ def test_an_operator_starts_record_check_and_restore_and_nothing_else(who: Mappi
         _arn("lambda", "function:rwm-record"),
         _arn("lambda", "function:rwm-check-posture"),
     }
-    assert operator.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
+    workflows = ("rwm-check", "rwm-restore")
+    assert operator.resources("states:StartExecution") == {_arn("states", f"stateMachine:{each}") for each in workflows}
+    followed = {_arn("states", f"execution:{each}:*") for each in workflows}
+    assert operator.resources("states:DescribeExecution") == operator.resources("states:ListMapRuns") == followed
+    assert operator.resources("states:DescribeMapRun") == {_arn("states", f"mapRun:{each}/*") for each in workflows}
     assert operator.resources("s3:GetObject") == {f"{RECORDS}/restores/*"}
 
 
-def test_an_approver_reads_and_needs_mfa(who: Mapping[str, Identity]) -> None:
+def test_only_an_approver_can_lay_a_finding_to_rest_and_needs_mfa(who: Mapping[str, Identity]) -> None:
     approver = who["rwm-approver"]
-    assert approver.allowed == expand(["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath"])
+    reads = ["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath"]
+    assert approver.allowed == expand([*reads, "lambda:InvokeFunction"])
+    acknowledge = _arn("lambda", "function:rwm-acknowledge")
+    assert approver.resources("lambda:InvokeFunction") == {acknowledge}
+    calling = [name for name, each in who.items() if acknowledge in each.resources("lambda:InvokeFunction")]
+    assert calling == ["rwm-approver"]
     assert approver.trust is not None
     assert approver.trust["Principal"] == {"AWS": PERSON}
     assert approver.trust["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}

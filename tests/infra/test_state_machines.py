@@ -98,12 +98,16 @@ def planted(restore: Definition) -> Definition:
 
 def test_every_workflow_is_without_fault(shipped: Assembly) -> None:
     found = definitions(shipped)
-    assert set(found) == {"rwm-restore"}
-    assert {name: faults(definition) for name, definition in found.items()} == {"rwm-restore": []}
+    assert set(found) == {"rwm-check", "rwm-restore"}
+    assert [(name, fault) for name, definition in found.items() for fault in faults(definition)] == []
 
 
-def test_there_are_expressions_to_compile(restore: Definition) -> None:
-    assert len(list(_expressions(restore, ""))) > 15
+def test_there_are_expressions_to_compile(shipped: Assembly) -> None:
+    found = definitions(shipped)
+    assert {name: len(list(_expressions(definition, ""))) > 15 for name, definition in found.items()} == {
+        "rwm-check": True,
+        "rwm-restore": True,
+    }
 
 
 def test_a_planted_fault_in_a_state_is_found(planted: Definition) -> None:
@@ -187,11 +191,25 @@ def test_a_refused_restore_ends_with_the_reason_that_plan_gave(restore: Definiti
     }
 
 
-def test_every_lambda_call_is_retried_when_lambda_itself_fails(restore: Definition) -> None:
-    tasks = {
-        name: state for scope in _scopes(restore) for name, state in scope["States"].items() if state["Type"] == "Task"
-    }
-    assert set(tasks) == {"Plan restore", "Copy batch", "Verify restore"}
+@pytest.mark.parametrize(
+    ("workflow", "calls"),
+    [
+        ("rwm-restore", {"Plan restore", "Copy batch", "Verify restore"}),
+        (
+            "rwm-check",
+            {
+                *("Check posture", "Record", "Check consistent", "Plan content", "Hash batch", "Conclude content"),
+                *("Check complete", "Conclude complete"),
+            },
+        ),
+    ],
+)
+def test_every_lambda_call_is_retried_when_lambda_itself_fails(
+    shipped: Assembly, workflow: str, calls: set[str]
+) -> None:
+    scopes = _scopes(definitions(shipped)[workflow])
+    tasks = {name: state for scope in scopes for name, state in scope["States"].items() if state["Type"] == "Task"}
+    assert set(tasks) == calls
     for task in tasks.values():
         retry = task["Retry"][0]
         assert {"Lambda.ServiceException", "Lambda.TooManyRequestsException"} <= set(retry["ErrorEquals"])

@@ -468,11 +468,20 @@ def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -
         allow(["dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Query"], "*", Condition=chunks_only)
     )("dynamodb")
 
+    but_acknowledgements = {
+        "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["ack#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    judge = account.user(allow("dynamodb:PutItem", "*", Condition=but_acknowledgements))("dynamodb")
+
     def key(pk: str) -> dict[str, Any]:
         return {"pk": {"S": pk}, "sk": {"S": "chunk"}}
 
     def delete(pk: str) -> dict[str, Any]:
         return {"TableName": table, "Key": key(pk)}
+
+    def put(pk: str) -> dict[str, Any]:
+        return {"TableName": table, "Item": key(pk)}
 
     def batch(*pks: str) -> dict[str, Any]:
         requests = [{"DeleteRequest": {"Key": key(pk)}} for pk in pks]
@@ -494,6 +503,7 @@ def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -
         (collector.batch_write_item, batch("chunk#1"), batch("chunk#2", "host-a")),
         (collector.transact_write_items, transaction("chunk#1"), transaction("host-a")),
         (collector.query, query("chunk#1"), query("host-a")),
+        (judge.put_item, put("host-a"), put("ack#host-a")),
     ]
     for call, allowed, refused in calls:
         call(**allowed)

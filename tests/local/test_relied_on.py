@@ -5,7 +5,9 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -151,6 +153,144 @@ def test_a_failed_message_comes_back_when_told_and_ends_as_a_dead_letter(account
 def _lines(account: Account, function: str) -> list[str]:
     events = account.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}")
     return [event["message"] for event in events["events"]]
+
+
+def workflow_like_the_checks(function: str) -> str:
+    """Nothing stands for what is not known, in variables, in arguments, and in what a caught error leaves."""
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": function, "Payload": {"target": "{% $asked.target %}"}},
+        "Assign": {"outcomes": "{% $merge([$outcomes, {'complete': $states.result.Payload}]) %}"},
+        "Output": {"report": "{% $states.result.Payload %}", "error": "{% null %}"},
+        "Catch": [
+            {
+                "ErrorEquals": ["States.ALL"],
+                "Output": {"report": "{% null %}", "error": "{% $states.errorOutput.Error %}"},
+                "Next": "End",
+            }
+        ],
+        "Next": "End",
+    }
+    states = {
+        "Begin": {
+            "Type": "Pass",
+            "Assign": {"asked": "{% $states.input %}", "outcomes": "{% {} %}", "generation": "{% null %}"},
+            "Output": "{% {} %}",
+            "Next": "Asked?",
+        },
+        "Asked?": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $asked.target ? true : false %}", "Next": "End"}],
+            "Default": "Task",
+        },
+        "Task": task,
+        "End": {
+            "Type": "Pass",
+            "Output": {
+                "was": "{% $states.input %}",
+                "outcomes": "{% $outcomes %}",
+                "generation": "{% $generation %}",
+                "target": "{% $asked.target %}",
+            },
+            "End": True,
+        },
+    }
+    return json.dumps({"QueryLanguage": "JSONata", "StartAt": "Begin", "States": states})
+
+
+def _ended(account: Account, machine: str) -> Any:
+    """The output of its one execution."""
+    stepfunctions = account.client("stepfunctions")
+    for execution in stepfunctions.list_executions(stateMachineArn=machine)["executions"]:
+        found = stepfunctions.describe_execution(executionArn=execution["executionArn"])
+        assert found["status"] in ("RUNNING", "SUCCEEDED"), found
+        return json.loads(found["output"]) if "output" in found else None
+    return None
+
+
+def test_a_workflow_carries_null(account: Account) -> None:
+    stepfunctions = account.client("stepfunctions")
+    answers = {
+        "def handler(event, context): return str(event)\n": {"report": "{'target': None}", "error": None},
+        "def handler(event, context): raise MemoryError\n": {"report": None, "error": "MemoryError"},
+    }
+    for source, left in answers.items():
+        machine = stepfunctions.create_state_machine(
+            name=account.name("machine"),
+            definition=workflow_like_the_checks(account.function(source)),
+            roleArn=account.role(),
+        )["stateMachineArn"]
+        stepfunctions.start_execution(stateMachineArn=machine, input='{"target": null}')
+        assert eventually(partial(_ended, account, machine)) == {
+            "was": left,
+            "outcomes": {"complete": left["report"]} if left["report"] else {},
+            "generation": None,
+            "target": None,
+        }
+
+
+def test_a_schedule_starts_a_workflow_if_its_role_may(account: Account) -> None:
+    scheduler, stepfunctions = account.client("scheduler"), account.client("stepfunctions")
+    done = {"Type": "Pass", "End": True}
+    definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": "Done", "States": {"Done": done}})
+    machines = []
+    for may in (False, True):
+        machine = stepfunctions.create_state_machine(
+            name=account.name("machine"), definition=definition, roleArn=account.role()
+        )["stateMachineArn"]
+        machines.append(machine)
+        permissions = [allow("states:StartExecution", machine)] if may else []
+        scheduler.create_schedule(
+            Name=account.name("schedule"),
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": machine,
+                "RoleArn": account.role(*permissions, trusted={"Service": "scheduler.amazonaws.com"}),
+                "Input": '{"target": null}',
+            },
+        )
+    assert eventually(lambda: _ended(account, machines[1])) == {"target": None}
+    assert stepfunctions.list_executions(stateMachineArn=machines[0])["executions"] == []
+
+
+def test_a_topic_hears_the_roles_that_its_policy_names_and_tells_its_queue(account: Account) -> None:
+    name = account.name("topic")
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+    url, queue = account.queue(
+        Policy=policy({**allow("sqs:SendMessage"), "Principal": {"Service": "sns.amazonaws.com"}})
+    )
+    teller, other = (account.role(allow("sns:Publish", topic)) for _ in range(2))
+    others = {
+        "ArnNotEquals": {"aws:PrincipalArn": [teller]},
+        "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+    }
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": topic, "Condition": others}
+    account.stack(
+        {
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}},
+            "Policy": {
+                "Type": "AWS::SNS::TopicPolicy",
+                "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": json.loads(policy(statement))},
+            },
+            "Subscription": {
+                "Type": "AWS::SNS::Subscription",
+                "Properties": {"TopicArn": {"Ref": "Topic"}, "Protocol": "sqs", "Endpoint": queue},
+            },
+        }
+    )
+    severity = {"severity": {"DataType": "String", "StringValue": "FAIL"}}
+    message: dict[str, Any] = {"TopicArn": topic, "Subject": "RWM: FAIL", "Message": "m", "MessageAttributes": severity}
+    assert refusal(account.assume(other)("sns").publish, **message) == "AuthorizationError"
+    account.assume(teller)("sns").publish(**message)
+    (told,) = eventually(lambda: account.client("sqs").receive_message(QueueUrl=url).get("Messages"))
+    body = json.loads(told["Body"])
+    assert (body["Subject"], body["Message"], body["MessageAttributes"]["severity"]["Value"]) == (
+        "RWM: FAIL",
+        "m",
+        "FAIL",
+    )
 
 
 def flows(function_answer: str, more_action: str, delay: int) -> Mapping[str, Any]:

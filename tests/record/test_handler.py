@@ -8,9 +8,13 @@ import pytest
 
 from functions.domain.events import BadEvent
 from functions.domain.names import Names
+from functions.domain.ports import NotTold
+from functions.domain.recording import Outcome, Wish
 from functions.domain.repositories import Configuration, Repository
-from functions.record.record import RecordFunction, RecordPorts
+from functions.record.answering import RecordFunction
+from functions.record.record import record
 from tests.builders import named
+from tests.fakes.faults import FailOnce, Moment
 from tests.record.world import World
 
 ACCOUNT = "arn:aws:sqs:eu-central-1:123456789012"
@@ -40,11 +44,11 @@ class Function:
         self.world.clock.advance(60)
         alpha = self.world.repository
         beta = alpha.model_copy(update={"name": "beta", "bucket": "other"})
-        self.wired = RecordFunction(Configuration(repositories=(alpha, beta)), self.ports, self.delays)
+        self.wired = RecordFunction(Configuration(repositories=(alpha, beta)), self.record, self.delays)
 
-    def ports(self, repository: Repository) -> RecordPorts:
+    def record(self, repository: Repository, wish: Wish) -> Outcome:
         self.recorded.append(repository.name)
-        return self.world.ports()
+        return record(repository, wish, self.world.ports())
 
     def message(self, name: str, body: str = DONE, *, queue: str = "rwm-alpha", deliveries: int = 1) -> dict[str, Any]:
         sent = int(self.world.clock.now().timestamp() * 1000)
@@ -159,7 +163,7 @@ def test_an_event_that_a_busy_state_answers_comes_back_for_a_quiet_one(function:
 
 
 def test_an_error_while_recording_gives_the_message_back(function: Function) -> None:
-    def broken(repository: Repository) -> RecordPorts:
+    def broken(repository: Repository, wish: Wish) -> Outcome:
         raise ConnectionError("S3 is out of reach")
 
     wired = RecordFunction(function.wired.configuration, broken, function.delays)
@@ -170,7 +174,9 @@ def test_an_error_while_recording_gives_the_message_back(function: Function) -> 
 def test_a_refusal_is_final_for_its_message_because_the_finding_is_written_down(function: Function) -> None:
     function.world.s3.create_bucket("plain")
     plain = RecordFunction(
-        function.wired.configuration, lambda repository: function.world.ports("plain"), function.delays
+        function.wired.configuration,
+        lambda repository, wish: record(repository, wish, function.world.ports("plain")),
+        function.delays,
     )
     answer = plain.on_messages({"Records": [function.message("m")]}, context=None)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
@@ -184,6 +190,40 @@ def test_an_operator_is_told_what_came_of_it(function: Function) -> None:
     second = function.wired.on_request({"repository": "alpha", "reason": "operator"})
     assert (second["outcome"], second["state"]) == ("not-yet", None)
     assert second["until"].endswith("Z")
+
+
+def test_the_answer_lists_what_a_person_has_to_know_of_the_state(function: Function) -> None:
+    answer = function.wired.on_request({"repository": "alpha", "reason": "operator"})
+    (finding,) = answer["findings"]
+    assert set(finding) == {"id", "severity", "what", "remedy"}
+    assert (answer["outcome"], finding["severity"], finding["id"]) == ("recorded", "FAIL", "impossible-size")
+
+
+def test_a_finding_is_counted_and_logged_by_its_id_and_no_key_is(
+    function: Function, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    function.world.put("ransom.txt", b"pay")
+    function.world.clock.advance(60)
+    function.wired.on_request({"repository": "alpha", "reason": "schedule"})
+    (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    counts = [metric[f"Consistent{kind}s"] for kind in ("Fail", "Hold", "Note")]
+    assert (counts, metric["FindingsUntold"]) == ([[1.0], [1.0], [1.0]], [0.0])
+    (line,) = [vars(each) for each in caplog.records]
+    assert line["answer"]["findings"] == ["FAIL impossible-size", "HOLD alien-key"]
+    assert "ransom" not in str(line)
+
+
+def test_what_nobody_could_be_told_is_an_error_in_the_log_and_a_metric(
+    function: Function, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    function.world.notifier.hook = FailOnce(1, Moment.BEFORE, raising=NotTold)
+    answer = function.wired.on_request({"repository": "alpha", "reason": "schedule"})
+    assert answer["outcome"] == "recorded"
+    (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert metric["FindingsUntold"] == [1.0]
+    assert [line.findings for line in caplog.records if "could not be published" in line.message] == [  # type: ignore[attr-defined]
+        ["impossible-size"]
+    ]
 
 
 def test_a_request_for_an_unknown_repository_is_an_error(function: Function) -> None:

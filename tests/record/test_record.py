@@ -8,11 +8,11 @@ import pytest
 
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import AttemptClosed, RecordingInFlight
-from functions.domain.recording import Answered, NotYet
+from functions.domain.recording import Answered, NotYet, Recorded, Refused
 from functions.domain.state import Head
 from functions.domain.values import AttemptId, Severity
 from functions.record.collect_chunks import collect_chunks
-from functions.record.record import LEASE, BrokenChain, Recorded, Refused
+from functions.record.record import LEASE, BrokenChain
 from tests.builders import named, pack
 from tests.fakes.faults import Call, CallLog, Crash, FailOnce, KillAt, Moment
 from tests.fakes.ledger import Status
@@ -254,11 +254,15 @@ def moments(world: World) -> int:
 
 
 def prepared() -> World:
+    """Something is wrong with the state that is to be recorded, and nobody was told yet."""
     world = World()
     world.put("config")
     backed_up(world, "one")
     world.event()
+    world.notifier.notices.clear()
     backed_up(world, "two")
+    world.put("ransom.txt")
+    world.clock.advance(60)
     return world
 
 
@@ -272,7 +276,9 @@ def left_behind(world: World) -> tuple[object, ...]:
     anchored = sorted(world.anchors()) == sorted(
         f"heads/alpha/{header.generation:010d}-{header.id}.json" for header in world.headers()
     )
-    return states, contents, anchored, set(world.ledger.chunks) == named_chunks
+    judged = {(each.state, each.outcome) for each in world.verdicts.verdicts(ALPHA)}
+    verdicts = all((header.id, "fail") in judged for header in world.headers())
+    return states, contents, verdicts, anchored, set(world.ledger.chunks) == named_chunks
 
 
 @pytest.mark.parametrize("step", range(1, moments(prepared()) + 1))
@@ -290,7 +296,11 @@ def test_killed_at_any_moment_and_run_again_it_leaves_what_an_undisturbed_run_le
     world.event(sent=sent, deliveries=2)
     collect_chunks([ALPHA], world.ledger)
     assert left_behind(world) == left_behind(undisturbed)
-    assert left_behind(world)[2:] == (True, True)
+    assert left_behind(world)[2:] == (True, True, True)
+    assert undisturbed.notifier.subjects == ["RWM: FAIL alpha: impossible-size, alien-key"]
+    # Once, or twice where it was killed between telling and writing down that it was told; never not at all.
+    assert set(world.notifier.subjects) == set(undisturbed.notifier.subjects)
+    assert len(world.notifier.subjects) <= 2
 
 
 @pytest.mark.parametrize("step", range(1, moments(prepared()) + 1))

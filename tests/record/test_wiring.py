@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.sns.models import sns_backends
 
 from functions import configuration
 from functions.domain.ledger import read_state
@@ -17,10 +18,12 @@ from functions.domain.repositories import Configuration, Repository
 from functions.domain.values import RepositoryName
 from functions.record import collect_chunks, record
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.verdicts import DynamoVerdictReader
 
 ALPHA = RepositoryName("alpha")
 TABLES = ("ledger", "operations")
 QUEUE = "rwm-alpha"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:rwm-alerts"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     for name in TABLES:
         monkeypatch.setenv(f"RWM_{name.upper()}", name)
     monkeypatch.setenv("RWM_RECORDS", "records")
+    monkeypatch.setenv("RWM_ALERTS", TOPIC)
     for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
@@ -61,6 +65,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         boto3.client("sqs").create_queue(QueueName=QUEUE)
+        boto3.client("sns").create_topic(Name="rwm-alerts")
         s3.put_object(Bucket="backups", Key="restic/config", Body=b"x")
         yield s3
     record._function.cache_clear()
@@ -71,6 +76,12 @@ def newest() -> list[str]:
     ledger = DynamoLedgerReader(boto3.client("dynamodb"), "ledger")
     header = next(ledger.headers(ALPHA))
     return [version.key for version in read_state(ledger, header)]
+
+
+def published() -> list[str]:
+    """Subjects of what was published, as moto keeps it."""
+    topic = sns_backends["123456789012"]["us-east-1"].topics[TOPIC]
+    return [str(sent[2]) for sent in topic.sent_notifications]
 
 
 def message(body: str) -> dict[str, Any]:
@@ -94,9 +105,17 @@ def test_a_queues_batch_is_recorded_and_its_head_is_anchored(deployed: Any) -> N
     assert anchored[0].startswith("heads/alpha/0000000001-")
 
 
-def test_an_operators_request_is_answered_with_the_state_and_leaves_nothing_to_collect(deployed: Any) -> None:
+@pytest.mark.usefixtures("deployed")
+def test_an_operators_request_is_answered_with_the_state_its_verdict_is_kept_and_its_findings_are_published() -> None:
     answer = record.handler({"repository": "alpha", "reason": "operator"}, Context())  # type: ignore[arg-type]
     assert (answer["outcome"], answer["generation"]) == ("recorded", 1)
+    assert [(each["severity"], each["id"]) for each in answer["findings"]] == [("FAIL", "impossible-size")]
+    reader = DynamoVerdictReader(boto3.client("dynamodb"), "operations")
+    (verdict,) = reader.verdicts(ALPHA)
+    assert (verdict.state, verdict.outcome, verdict.by) == (answer["state"], "fail", "record")
+    (finding, note) = reader.findings(verdict)
+    assert ([each.key for each in finding.evidence], note.id) == (["config"], "empty-repository")
+    assert published() == ["RWM: FAIL alpha: impossible-size"]
     assert collect_chunks.handler({}, Context()) == {}  # type: ignore[arg-type]
 
 
@@ -106,6 +125,8 @@ def test_a_bucket_whose_versioning_was_suspended_leaves_a_finding(deployed: Any)
     assert (answer["outcome"], answer["findings"][0]["id"]) == ("refused", "versioning-not-enabled")
     (item,) = boto3.client("dynamodb").scan(TableName="operations")["Items"]
     assert item["sk"]["S"] == "finding#versioning-not-enabled#0000000000"
+    record.handler({"repository": "alpha", "reason": "schedule"}, Context())  # type: ignore[arg-type]
+    assert published() == ["RWM: FAIL alpha: versioning-not-enabled"]
 
 
 @pytest.mark.usefixtures("deployed")

@@ -1,18 +1,22 @@
 """A repository, its bucket, the ledger and the clock, in memory; and a recorder that can be killed anywhere."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from itertools import count
 
 from functions.domain.ledger import read_state
+from functions.domain.recording import Outcome, Wish
 from functions.domain.repositories import Repository
 from functions.domain.state import Cause, StateHeader
-from functions.domain.values import AttemptId, RepositoryName
-from functions.record.record import Outcome, RecordPorts, Wish, record
+from functions.domain.values import AttemptId, RepositoryName, Severity
+from functions.domain.verdict import CheckLevel, Verdict
+from functions.record.judging import VerdictPorts
+from functions.record.record import RecordPorts, record
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Hook, nothing
 from tests.fakes.ledger import FakeFindingLog, FakeLedger
+from tests.fakes.operations import FakeAcknowledgements, FakeNotifier, FakeVerdicts
 from tests.fakes.ports import FakeBucketConfiguration, FakeHeadAnchor, FakeVersionLister
 from tests.fakes.s3 import FakeS3
 
@@ -30,13 +34,18 @@ class World:
 
     repository: Repository = field(default_factory=_repository)
     clock: FakeClock = field(default_factory=FakeClock)
-    s3: FakeS3 = field(init=False)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     findings: FakeFindingLog = field(default_factory=FakeFindingLog)
+    verdicts: FakeVerdicts = field(default_factory=FakeVerdicts)
+    acknowledgements: FakeAcknowledgements = field(default_factory=FakeAcknowledgements)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
     attempts: Iterator[int] = field(default_factory=count)
 
-    def __post_init__(self) -> None:
-        self.s3 = FakeS3(self.clock)
+    server: InitVar[FakeS3 | None] = None
+    s3: FakeS3 = field(init=False)
+
+    def __post_init__(self, server: FakeS3 | None) -> None:
+        self.s3 = server if server is not None else FakeS3(self.clock)
         self.s3.create_bucket(BUCKET, object_lock=True)
         self.s3.create_bucket(RECORDS, object_lock=True)
 
@@ -44,9 +53,15 @@ class World:
     def with_settings(cls, **settings: object) -> "World":
         return cls(repository=_repository(**settings))
 
+    @classmethod
+    def over(cls, s3: FakeS3, **settings: object) -> "World":
+        """In buckets of this S3."""
+        return cls(repository=_repository(**settings), clock=s3.clock, server=s3)
+
     def watch(self, hook: Hook = nothing) -> None:
         """Let `hook` see every call of every port."""
-        self.s3.hook = self.ledger.hook = self.findings.hook = hook
+        for fake in (self.s3, self.ledger, self.findings, self.verdicts, self.acknowledgements, self.notifier):
+            fake.hook = hook
 
     def ports(self, bucket: str = BUCKET) -> RecordPorts:
         return RecordPorts(
@@ -55,6 +70,7 @@ class World:
             ledger=self.ledger,
             anchor=FakeHeadAnchor(self.s3, RECORDS),
             findings=self.findings,
+            verdict=VerdictPorts(self.verdicts, self.acknowledgements, self.notifier, self.verdicts),
             pause=self.pause,
             new_attempt=lambda: AttemptId(f"attempt-{next(self.attempts)}"),
         )
@@ -84,6 +100,22 @@ class World:
     def newest(self) -> dict[str, str]:
         """The newest state as {key: version id}, read with every proof."""
         return {each.key: each.version_id for each in read_state(self.ledger, self.headers()[0])}
+
+    def verdict(self) -> Verdict:
+        """The last one, of the newest state."""
+        verdict = next(self.verdicts.verdicts(ALPHA))
+        assert (verdict.state, verdict.level) == (self.headers()[0].id, CheckLevel.CONSISTENT)
+        return verdict
+
+    def said(self) -> set[str]:
+        """What the last verdict says, beside notes."""
+        return {finding.id for finding in self.verdict().findings if finding.severity is not Severity.NOTE}
+
+    def acknowledge(self) -> None:
+        """An approver lays to rest all that the last verdict has."""
+        verdict = self.verdict()
+        for finding in self.verdicts.findings(verdict):
+            self.acknowledgements.append(verdict, finding.id, finding.evidence, "approver", self.clock.second())
 
     def anchors(self) -> list[str]:
         return [entry.version.key for entry in self.s3.everything(RECORDS)]

@@ -76,6 +76,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         "RWM_LEDGER": "rwm-ledger",
         "RWM_OPERATIONS": "rwm-operations",
         "RWM_RECORDS": RECORDS,
+        "RWM_ALERTS": "arn:aws:sns:us-east-1:123456789012:rwm-alerts",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(plan, "read_bundled", lambda: CONFIGURATION)

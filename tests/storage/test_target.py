@@ -1,6 +1,7 @@
 """The ports of a restore's target, one suite over three worlds: the strict fake's own ports, boto3 against the
 strict fake over HTTP, and boto3 against moto."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from moto import mock_aws
 
 from functions.domain.ports import (
+    TargetChanged,
     TargetDenied,
     TargetGone,
     TargetLister,
@@ -23,10 +26,11 @@ from functions.domain.ports import (
     VersionCopier,
     VersionGone,
 )
+from functions.domain.structure.reading import RangedReader
 from functions.domain.values import ObjectKey, ObjectVersion, VersionId
-from functions.storage.target import S3TargetLister, S3TargetReader, S3VersionCopier
+from functions.storage.target import S3TargetLister, S3TargetRangedReader, S3TargetReader, S3VersionCopier
 from tests.builders import sha256
-from tests.fakes.ports import FakeTargetLister, FakeTargetReader, FakeVersionCopier
+from tests.fakes.ports import FakeTargetLister, FakeTargetRangedReader, FakeTargetReader, FakeVersionCopier
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_server import S3Server
 
@@ -47,6 +51,7 @@ class Place:
     """Delete without a version id; the marker's id."""
     lister: Callable[[str, str], TargetLister]
     reader: Callable[[str, str], TargetReader]
+    ranges: Callable[[str, str], RangedReader]
     copier: Callable[[str, str, str], VersionCopier]
     """(source prefix, target bucket, target prefix)"""
 
@@ -60,6 +65,7 @@ def over_boto3(client: "S3Client") -> Place:
         hide=lambda bucket, key: client.delete_object(Bucket=bucket, Key=key)["VersionId"],
         lister=lambda bucket, prefix: S3TargetLister(client, bucket, prefix),
         reader=lambda bucket, prefix: S3TargetReader(client, bucket, prefix),
+        ranges=lambda bucket, prefix: S3TargetRangedReader(client, bucket, prefix),
         copier=lambda source_prefix, target, prefix: S3VersionCopier(
             client,
             source_bucket=SOURCE,
@@ -76,6 +82,7 @@ def over_the_fake(s3: FakeS3) -> Place:
         hide=lambda bucket, key: s3.delete(bucket, key).marker_version_id,
         lister=lambda bucket, prefix: FakeTargetLister(s3, bucket, prefix),
         reader=lambda bucket, prefix: FakeTargetReader(s3, bucket, prefix),
+        ranges=lambda bucket, prefix: FakeTargetRangedReader(s3, bucket, prefix),
         copier=lambda source_prefix, target, prefix: FakeVersionCopier(s3, SOURCE, target, source_prefix, prefix),
     )
 
@@ -273,6 +280,69 @@ def test_a_target_with_a_default_retention_takes_copies() -> None:
         client.close()
 
 
+# --- reading ranges --------------------------------------------------------------------------------
+
+NO_VERSION = VersionId("of the state")
+
+
+@pytest.mark.parametrize("prefix", ["", "into/"])
+def test_a_range_is_of_what_is_current_in_the_target(place: Place, prefix: str) -> None:
+    for content in (b"before", b"0123456789"):
+        place.put(TARGET, f"{prefix}pack", content)
+    read = place.ranges(TARGET, prefix).read_range
+    assert read(ObjectKey("pack"), NO_VERSION, 3, 4) == b"3456"
+    assert read(ObjectKey("pack"), NO_VERSION, 0, 10) == b"0123456789"
+
+
+def test_a_range_beyond_the_end_is_cut_off(place: Place) -> None:
+    place.put(TARGET, "pack", b"0123")
+    place.put(TARGET, "empty", b"")
+    read = place.ranges(TARGET, "").read_range
+    assert read(ObjectKey("pack"), NO_VERSION, 2, 100) == b"23"
+    assert read(ObjectKey("pack"), NO_VERSION, 4, 1) == b""
+    assert read(ObjectKey("pack"), NO_VERSION, 2, 0) == b""
+    assert read(ObjectKey("empty"), NO_VERSION, 0, 1) == b""
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_noticed(place: Place) -> None:
+    place.put(TARGET, "pack", b"0123")
+    place.put(TARGET, "other", b"0123")
+    reader = place.ranges(TARGET, "")
+    reader.read_range(ObjectKey("pack"), NO_VERSION, 0, 2)
+    place.put(TARGET, "other", b"4567")
+    place.put(TARGET, "pack", b"4567")
+    assert reader.read_range(ObjectKey("other"), NO_VERSION, 0, 4) == b"4567", "nothing of it was read before"
+    with pytest.raises(TargetChanged):
+        reader.read_range(ObjectKey("pack"), NO_VERSION, 2, 2)
+
+
+def test_an_object_that_is_hidden_while_it_is_read_is_gone(place: Place) -> None:
+    place.put(TARGET, "pack", b"0123")
+    reader = place.ranges(TARGET, "")
+    reader.read_range(ObjectKey("pack"), NO_VERSION, 0, 2)
+    place.hide(TARGET, "pack")
+    with pytest.raises(VersionGone):
+        reader.read_range(ObjectKey("pack"), NO_VERSION, 2, 2)
+
+
+def test_a_server_without_ranges_answers_with_everything() -> None:
+    client = a_client()
+    with Stubber(client) as answers:
+        answers.add_response("get_object", {"ETag": "one", "Body": StreamingBody(io.BytesIO(b"0123"), 4)})
+        assert S3TargetRangedReader(client, TARGET, "").read_range(ObjectKey("pack"), NO_VERSION, 1, 2) == b"12"
+
+
+def test_an_answer_of_another_object_is_noticed_whatever_the_server_makes_of_a_condition() -> None:
+    client = a_client()
+    with Stubber(client) as answers:
+        for etag in ("one", "other"):
+            answers.add_response("get_object", {"ETag": etag, "Body": StreamingBody(io.BytesIO(b"x"), 1)})
+        reader = S3TargetRangedReader(client, TARGET, "")
+        assert reader.read_range(ObjectKey("pack"), NO_VERSION, 0, 1) == b"x"
+        with pytest.raises(TargetChanged, match="was written to while it was read"):
+            reader.read_range(ObjectKey("pack"), NO_VERSION, 0, 1)
+
+
 # --- answers that no server here gives -------------------------------------------------------------
 
 
@@ -299,6 +369,9 @@ def test_a_denial_names_the_action(code: str) -> None:
         answers.add_client_error("head_object", code, http_status_code=403)
         with pytest.raises(TargetDenied, match="s3:GetObject"):
             S3TargetReader(client, TARGET, "").stored_sha256(ObjectKey("config"))
+        answers.add_client_error("get_object", code, http_status_code=403)
+        with pytest.raises(TargetDenied, match="s3:GetObject"):
+            S3TargetRangedReader(client, TARGET, "").read_range(ObjectKey("config"), NO_VERSION, 0, 1)
         answers.add_client_error("copy_object", code, http_status_code=403)
         with pytest.raises(TargetDenied, match="s3:PutObject"):
             over_boto3(client).copier("", TARGET, "").copy(pinned("config", "v"))

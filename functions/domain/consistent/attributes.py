@@ -39,7 +39,7 @@ def flooded_key(case: Case) -> Iterable[Finding]:
 
 def multipart_etag(case: Case) -> Iterable[Finding]:
     """Also of versions beneath: an upload is dated by its beginning, and so can lie under older ones."""
-    if case.allow_multipart:
+    if case.repository.allow_multipart:
         return
     beneath = (version for history in case.fresh.histories for version in history.versions)
     uploaded = {

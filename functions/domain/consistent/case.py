@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 
 from functions.domain.consistent.baseline import Baseline
@@ -10,14 +10,6 @@ from functions.domain.consistent.fresh import Fresh
 from functions.domain.findings import FindingId
 from functions.domain.repositories import Repository
 from functions.domain.values import Evidence, Finding, ListedVersion, ObjectKey, ObjectVersion, Severity, VersionId
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A person's word that `restic migrate upgrade_repo_v2` runs within this time; it excuses one change of config."""
-
-    since: datetime
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +21,8 @@ class Case:
     baseline: Baseline = field(default_factory=Baseline)
     object_lock: bool = True
     """Whether Object Lock is on, so that nobody can suspend versioning."""
-    migrations: tuple[Migration, ...] = ()
     proven: Container[tuple[ObjectKey, VersionId]] = frozenset()
     """Versions whose bytes were read and hash to their name."""
-    minimum_snapshot_age: timedelta = timedelta(days=1)
-    """Younger than this on S3's clock, no honest `restic forget` removes a snapshot."""
-    allow_multipart: bool = False
 
     @property
     def now(self) -> datetime:

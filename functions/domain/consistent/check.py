@@ -1,12 +1,13 @@
 """All rules of this level. None reads anything but its case, so `record` can run them on every event.
 
-Its entries apart, a case costs one listing; what each finding means to a person is in docs/findings.md.
+A case costs one listing; what each finding means to a person is in docs/findings.md.
 """
 
 from collections.abc import Callable, Iterable
 
 from functions.domain.consistent import amounts, attributes, history, layout
 from functions.domain.consistent.case import Case
+from functions.domain.findings import FindingId
 from functions.domain.values import Finding, Severity
 
 Rule = Callable[[Case], Iterable[Finding]]
@@ -33,12 +34,16 @@ RULES: tuple[Rule, ...] = (
     history.key_file_added,
     history.snapshot_removed_too_young,
     history.pinned_version_gone,
+    history.backdated_version,
     amounts.snapshots_dropped,
     amounts.data_dropped,
     amounts.old_data_dropped,
     amounts.growth,
     amounts.no_new_snapshot,
 )
+
+NEED_THE_LEDGER = frozenset({FindingId.PINNED_VERSION_GONE, FindingId.BACKDATED_VERSION, FindingId.STATE_DAMAGED})
+"""Made only by who reads the entries of kept states: a check, and not record."""
 
 _ORDER = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
 

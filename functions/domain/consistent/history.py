@@ -141,7 +141,7 @@ def snapshot_removed_too_young(case: Case) -> Iterable[Finding]:
             if file_type(history.key) is FileType.SNAPSHOT
             for marker in _unapproved(case, history.markers)
             if (born := _born(history, marker)) is not None
-            and marker.last_modified - born.last_modified < case.minimum_snapshot_age
+            and marker.last_modified - born.last_modified < case.repository.minimum_snapshot_age
         ),
         key=lambda removal: removal[0].last_modified,
     )
@@ -175,6 +175,19 @@ def pinned_version_gone(case: Case) -> Iterable[Finding]:
         )
 
 
+def backdated_version(case: Case) -> Iterable[Finding]:
+    """Told by the ledger's own entries: record, which reads none of them, never finds it."""
+    if case.fresh.backdated:
+        yield case.finding(
+            FindingId.BACKDATED_VERSION,
+            Severity.HOLD,
+            "object versions lie beneath recorded states that do not name them: they came later than they are dated",
+            "find out who uploaded them (an upload in parts is dated by its beginning); acknowledge what you did "
+            "yourself",
+            evidence=[evidence_of([version]) for version in case.fresh.backdated],
+        )
+
+
 def _intruders(case: Case, versions: Iterable[ObjectVersion]) -> tuple[list[ObjectVersion], list[ObjectVersion]]:
     """Of `versions` (newest first), those whose bytes are not the oldest's, and those that cannot be told."""
     listed = list(versions)
@@ -190,7 +203,7 @@ def _undeclared(case: Case, versions: Iterable[ObjectVersion]) -> tuple[list[Obj
     as foreign as any other."""
     different: list[ObjectVersion] = []
     doubtful: list[ObjectVersion] = []
-    declared = list(case.migrations)
+    declared = list(case.repository.migrations)
     true: ObjectVersion | None = None
     for version in reversed(list(versions)):
         found = Bytes.SAME if true is None else case.compare(true, version)

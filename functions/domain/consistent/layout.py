@@ -69,8 +69,10 @@ def several_repositories(case: Case) -> Iterable[Finding]:
         yield case.finding(
             FindingId.SEVERAL_REPOSITORIES,
             Severity.HOLD if _is_restic(case) else Severity.FAIL,
-            f"there are restic's files below {_few(nested)}, too: a repository inside this one's prefix",
+            f"restic's files lie in {len(nested)} folders further down, too: a repository inside this one's prefix",
             "give each repository a prefix of its own in repositories.toml; hide what does not belong here",
+            # One file of each folder, to tell where it is; there may be millions.
+            evidence=[evidence_of([version], standing=True) for version in nested.values()],
         )
 
 
@@ -161,10 +163,11 @@ def _is_legacy(case: Case) -> bool:
     )
 
 
-def _nested(case: Case) -> list[str]:
-    """The folders in which inner repositories lie."""
-    folders = (_folder(version.key) for version in case.fresh.of(FileType.ALIEN))
-    return sorted({folder for folder in folders if folder is not None})
+def _nested(case: Case) -> dict[str, ObjectVersion]:
+    """The folders in which inner repositories lie, in order, with one file of each."""
+    folders = ((_folder(version.key), version) for version in case.fresh.of(FileType.ALIEN))
+    found = {folder: version for folder, version in folders if folder is not None}
+    return dict(sorted(found.items()))
 
 
 def _folder(key: ObjectKey) -> str | None:
@@ -181,8 +184,3 @@ def _folder(key: ObjectKey) -> str | None:
 def _words(kinds: list[FileType]) -> str:
     plural = {FileType.SNAPSHOT: "snapshots", FileType.INDEX: "index", FileType.PACK: "data"}
     return " and no ".join(plural[kind] for kind in kinds)
-
-
-def _few(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -5,8 +5,10 @@ are let be, as restic does; everything that is used is checked.
 
 Security rules:
 - Whatever the bytes, a parser returns a value or raises Unreadable, in time proportional to their length.
-- Long arrays (an index's packs, a tree's nodes) are read element by element, so that JSON never becomes more
-  objects at once than one element holds.
+- Long arrays (an index's packs, a tree's nodes) are read element by element, or a bounded stretch at once, so
+  that JSON never becomes more objects at once than that holds.
+- What restic itself writes takes the fast way. Whatever that does not take is left to the careful one, which
+  alone says what is wrong.
 """
 
 import base64
@@ -14,12 +16,14 @@ import codecs
 import json
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import IO, Any, NamedTuple, cast
 
 import zstandard
+from pydantic_core import SchemaValidator, ValidationError, core_schema, from_json
 
 from functions.domain.structure.crypto import Key, Opened, Scrypted
 from functions.domain.structure.reading import Unreadable
@@ -31,8 +35,9 @@ LARGEST = (1 << 32) - 1
 _ZSTD = 2
 _UNKNOWN_SIZE = 0xFFFF_FFFF_FFFF_FFFF
 _PIECE = 1 << 20
-_HEX = 64
-_NULL = bytes(32)
+_NAME = 32
+_HEX = 2 * _NAME
+_NULL = bytes(_NAME)
 
 
 class BlobKind(IntEnum):
@@ -60,10 +65,18 @@ class Blob(NamedTuple):
 
 
 class IndexedPack(NamedTuple):
-    """What an index says of one pack."""
+    """What an index says of one pack, its blobs by column: kinds, names, offsets, lengths, uncompressed lengths."""
 
     name: bytes
-    blobs: tuple[Blob, ...]
+    kinds: Sequence[BlobKind]
+    names: Sequence[bytes]
+    offsets: Sequence[int]
+    lengths: Sequence[int]
+    uncompressed: Sequence[int]
+
+    @property
+    def blobs(self) -> Iterator[Blob]:
+        return map(Blob._make, zip(*self[1:], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +96,12 @@ class KeyFile:
     data: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class TreeReferences:
+class TreeReferences(NamedTuple):
     """What one directory refers to."""
 
-    subtrees: tuple[bytes, ...]
-    contents: tuple[bytes, ...]
-    faults: tuple[str, ...]
+    subtrees: Sequence[bytes]
+    contents: Sequence[bytes]
+    faults: Sequence[str]
     """Nodes that restic would not accept; the others are still followed."""
 
 
@@ -134,16 +146,21 @@ def parse_snapshot(plain: bytes) -> bytes:
 
 def parse_index(pieces: Iterable[bytes]) -> Iterator[IndexedPack]:
     """What an index, which comes in pieces, says pack by pack. Raises Unreadable, perhaps only after some packs."""
-    for found in _elements(pieces, "packs"):
+    for found in _elements(pieces, "packs", ends="]}"):
         pack = _object(found, "a pack of the index")
         blobs = pack.get("blobs")
         if not isinstance(blobs, list):
             raise Unreadable("a pack of the index has no list of blobs")
-        yield IndexedPack(_name(pack.get("id")), tuple(map(_indexed_blob, blobs)))
+        yield _indexed_pack(_name(pack.get("id")), blobs)
 
 
 def parse_tree(content: bytes) -> TreeReferences:
-    """What a directory refers to."""
+    """What a directory refers to. Raises Unreadable."""
+    plain = _plain_tree(content)
+    return _any_tree(content) if plain is None else plain
+
+
+def _any_tree(content: bytes) -> TreeReferences:
     subtrees: list[bytes] = []
     contents: list[bytes] = []
     faults: list[str] = []
@@ -154,7 +171,7 @@ def parse_tree(content: bytes) -> TreeReferences:
             faults.append("a node has no name")
         if kind == "file":
             if isinstance(blobs := node.get("content"), list):
-                contents += map(_name, blobs)
+                contents += _names(blobs)
             else:
                 faults.append("a file has no list of blobs")
         elif kind == "dir":
@@ -162,9 +179,93 @@ def parse_tree(content: bytes) -> TreeReferences:
                 faults.append("a directory has no subtree")
             else:
                 subtrees.append(_name(node["subtree"]))
-        elif kind not in ("symlink", "dev", "chardev", "socket", "fifo"):
+        elif kind not in _LEAVES:
             faults.append("a node's type is unknown")
-    return TreeReferences(tuple(subtrees), tuple(contents), tuple(faults))
+    return TreeReferences(subtrees, contents, faults)
+
+
+_LEAVES = ("symlink", "dev", "chardev", "socket", "fifo")
+"""The types of nodes that refer to nothing."""
+
+# --- trees as restic writes them -------------------------------------------------------------------
+
+_BEFORE_NODES, _BETWEEN_NODES, _AFTER_NODES = b'{"nodes":[', b'},{"name":', b"]}\n"
+_NO_NUMBERS = ((b"N", b"NaN"), (b"I", b"Infinity"))
+"""They are no JSON, and this parser would take them. A single letter is looked for ten times as fast."""
+_STRETCH = 1 << 18
+"""Bytes of nodes that are parsed at once: whatever they hold, it takes some megabytes."""
+
+
+def _node_schema() -> core_schema.CoreSchema:
+    def member(schema: core_schema.CoreSchema, *, required: bool = False) -> core_schema.TypedDictField:
+        return core_schema.typed_dict_field(schema, required=required)
+
+    named = core_schema.str_schema(strict=True, min_length=1)
+    contents = core_schema.list_schema(core_schema.str_schema(strict=True), strict=True, fail_fast=True)
+    return core_schema.typed_dict_schema(
+        {
+            "name": member(named, required=True),
+            "type": member(named, required=True),
+            "content": member(core_schema.nullable_schema(contents)),
+            "subtree": member(core_schema.nullable_schema(named)),
+        },
+        extra_behavior="ignore",
+    )
+
+
+_NODES = SchemaValidator(core_schema.list_schema(_node_schema(), strict=True, fail_fast=True))
+"""Of a node, what is looked at; the rest is parsed and dropped without becoming objects: three times as fast."""
+
+
+def _plain_tree(content: bytes) -> TreeReferences | None:
+    """What a sound directory refers to, as restic writes it. None for all others, sound or not."""
+    if not content.startswith(_BEFORE_NODES) or not content.endswith(_AFTER_NODES):
+        return None
+    if any(begins in content and constant in content for begins, constant in _NO_NUMBERS):
+        return None  # perhaps only in a name
+    subtrees: list[bytes] = []
+    contents: list[bytes] = []
+    for stretch in _stretches(content):
+        if len(stretch) > 2 * _STRETCH or (found := _sound_nodes(stretch)) is None:
+            return None
+        subtrees += _names(found[0])
+        contents += _names(found[1])
+    return TreeReferences(subtrees, contents, ())
+
+
+def _stretches(content: bytes) -> Iterator[bytes]:
+    """A tree's nodes as several arrays, cut where a node seems to begin.
+
+    Wherever the cuts are: when each array is JSON, then so is the one that they were cut from.
+    """
+    at, end = len(_BEFORE_NODES), len(content) - len(_AFTER_NODES)
+    while at < end:
+        cut = content.find(_BETWEEN_NODES, at + _STRETCH, end) + 1 or end
+        yield b"[%b]" % content[at:cut]
+        at = cut + 1
+
+
+def _sound_nodes(array: bytes) -> tuple[list[Any], list[Any]] | None:
+    """The names of the subtrees and of the contents; None when restic would not accept all nodes."""
+    try:
+        nodes = _NODES.validate_json(array)
+    except ValidationError:
+        return None
+    subtrees: list[Any] = []
+    contents: list[Any] = []
+    for node in nodes:
+        kind = node["type"]
+        if kind == "file":
+            if (blobs := node.get("content")) is None:
+                return None
+            contents += blobs
+        elif kind == "dir":
+            if (subtree := node.get("subtree")) is None:
+                return None
+            subtrees.append(subtree)
+        elif kind not in _LEAVES:
+            return None
+    return subtrees, contents
 
 
 # --- packs -----------------------------------------------------------------------------------------
@@ -329,19 +430,38 @@ class _Arriving:
         if not self.take(character):
             raise Unreadable("it is not JSON")
 
-    def value(self) -> Any:
-        """Take a whole value."""
+    def value(self, ends: str = "") -> Any:
+        """Take a whole value, which should end where `ends` first comes."""
         if self._text[self._at : self._at + 1] in _SPACES:
             self.next_character()
+        if ends and (plain := self._plain_value(ends)) is not None:
+            return plain
         while True:
             found = _scan(self._text, self._at)
-            # A number at the end of what has arrived may go on in the next piece.
-            if (found is None or len(self._text) - found[1] < _MARGIN) and self._more():
+            if (found is None or self._may_go_on(*found)) and self._more():
                 continue
             if found is None:
                 raise Unreadable("it is not JSON")
             self._at = found[1]
             return found[0]
+
+    def _plain_value(self, ends: str) -> Any:
+        """Take a value that does end there, with a parser that cannot find the end but is twice as fast; else None."""
+        while (end := self._text.find(ends[0], self._at)) < 0 and self._more():
+            continue
+        if not self._text.startswith(ends, max(0, end)):
+            return None
+        end += len(ends)
+        try:
+            found = from_json(self._text[self._at : end], allow_inf_nan=False, cache_strings="keys")
+        except ValueError:
+            return None
+        self._at = end
+        return found
+
+    def _may_go_on(self, value: Any, end: int) -> bool:
+        """A number at the end of what has arrived may have more digits in the next piece."""
+        return isinstance(value, int | float) and len(self._text) - end < _MARGIN
 
     def _more(self) -> bool:
         """Hold at least twice what is left, so that a long value is not scanned again for each piece."""
@@ -397,20 +517,20 @@ def _end(arriving: _Arriving) -> None:
         raise Unreadable("more follows its JSON")
 
 
-def _elements(pieces: Iterable[bytes], member: str, *, alone: bool = False) -> Iterator[Any]:
+def _elements(pieces: Iterable[bytes], member: str, *, ends: str = "", alone: bool = False) -> Iterator[Any]:
     """The elements of the array `member` of the one object in `pieces`; null, or none, is an empty array.
 
-    restic's very old indexes are the array itself: it is read too, unless `alone`.
+    Each should end with `ends`. restic's very old indexes are the array itself: it is read too, unless `alone`.
     """
     arriving = _Arriving(pieces)
     if arriving.next_character() == "[" and not alone:
-        yield from _array(arriving)
+        yield from _array(arriving, ends)
     else:
-        yield from _member(arriving, member)
+        yield from _member(arriving, member, ends)
     _end(arriving)
 
 
-def _member(arriving: _Arriving, member: str) -> Iterator[Any]:
+def _member(arriving: _Arriving, member: str, ends: str) -> Iterator[Any]:
     arriving.expect("{")
     seen = False
     ended = arriving.take("}")
@@ -423,17 +543,17 @@ def _member(arriving: _Arriving, member: str) -> Iterator[Any]:
             raise Unreadable(f"it has {member} twice")
         seen = seen or name == member
         if name == member and arriving.next_character() == "[":
-            yield from _array(arriving)
+            yield from _array(arriving, ends)
         elif arriving.value() is not None and name == member:
             raise Unreadable(f"its {member} are no list")
         ended = _separated(arriving, "}")
 
 
-def _array(arriving: _Arriving) -> Iterator[Any]:
+def _array(arriving: _Arriving, ends: str) -> Iterator[Any]:
     arriving.expect("[")
     ended = arriving.take("]")
     while not ended:
-        yield arriving.value()
+        yield arriving.value(ends)
         ended = _separated(arriving, "]")
 
 
@@ -479,28 +599,48 @@ def _base64(found: dict[str, Any], name: str) -> bytes:
 
 def _name(found: Any) -> bytes:
     """A SHA-256, never restic's null id."""
-    try:
-        name = bytes.fromhex(found) if isinstance(found, str) and len(found) == _HEX else b""
-    except ValueError:
-        name = b""
-    if len(name) != _HEX // 2 or name == _NULL:
-        raise Unreadable("a name in it is not a SHA-256")
+    (name,) = _names([found])
     return name
+
+
+def _names(found: Sequence[Any]) -> list[bytes]:
+    """SHA-256s, all of them."""
+    names: list[bytes] = []
+    if set(map(type, found)) <= {str} and set(map(len, found)) <= {_HEX}:
+        with suppress(ValueError):
+            names = list(map(bytes.fromhex, found))
+    # White space between digits is let be by fromhex, and makes a name too short.
+    if len(names) != len(found) or not set(map(len, names)) <= {_NAME} or _NULL in names:
+        raise Unreadable("a name in it is not a SHA-256")
+    return names
 
 
 _KINDS = {"data": BlobKind.DATA, "tree": BlobKind.TREE}
 
 
-def _indexed_blob(found: Any) -> Blob:
-    blob = _object(found, "a blob of the index")
-    kind = blob.get("type")
-    if not isinstance(kind, str) or kind not in _KINDS:
+def _indexed_pack(name: bytes, blobs: list[Any]) -> IndexedPack:
+    """Column by column: three times as fast as blob by blob."""
+    if not set(map(type, blobs)) <= {dict}:
+        raise Unreadable("a blob of the index is not a JSON object")
+    kinds = _column(blobs, "type")
+    if not set(map(type, kinds)) <= {str} or not _KINDS.keys() >= set(kinds):
         raise Unreadable("a blob's type is neither data nor tree")
-    uncompressed = _integer(blob, "uncompressed_length", LARGEST) if "uncompressed_length" in blob else 0
-    return Blob(
-        _KINDS[kind],
-        _name(blob.get("id")),
-        _integer(blob, "offset", LARGEST),
-        _integer(blob, "length", LARGEST),
-        uncompressed,
+    return IndexedPack(
+        name,
+        [_KINDS[kind] for kind in kinds],
+        _names(_column(blobs, "id")),
+        _numbers("offset", _column(blobs, "offset")),
+        _numbers("length", _column(blobs, "length")),
+        _numbers("uncompressed_length", [blob.get("uncompressed_length", 0) for blob in blobs]),
     )
+
+
+def _column(blobs: list[dict[str, Any]], field: str) -> list[Any]:
+    return [blob.get(field) for blob in blobs]
+
+
+def _numbers(field: str, found: Sequence[Any]) -> Sequence[int]:
+    # A bool is an int in Python and no number in JSON.
+    if not set(map(type, found)) <= {int} or (found and not 0 <= min(found) <= max(found) <= LARGEST):
+        raise Unreadable(f"a blob's {field} is no number from 0 to {LARGEST}")
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import zstandard
 
 from functions.domain.restic import promised_sha256
-from functions.domain.structure.crypto import OVERHEAD, Key
+from functions.domain.structure.crypto import OVERHEAD, Key, Unsealer
 from functions.domain.structure.formats import Blob, BlobKind, header_bytes, inflate_blob, parse_header
 from functions.domain.structure.reading import Limits, RangedReader, Unreadable, read_exactly
 from functions.domain.values import ObjectVersion
@@ -32,7 +32,7 @@ class BlobOpener:
     """Opens blobs; not for several threads at once."""
 
     def __init__(self, key: Key, limits: Limits) -> None:
-        self._key = key
+        self._unsealer = Unsealer(key)
         self._most = {BlobKind.DATA: limits.data, BlobKind.TREE: limits.tree}
         self._ratio = limits.ratio
         self._decompressor = zstandard.ZstdDecompressor()
@@ -46,7 +46,7 @@ class BlobOpener:
 
     def open(self, blob: Blob, sealed: bytes | memoryview) -> bytes:
         """The blob's content, proven by its name. Raises Unreadable."""
-        content = self._key.open(sealed)
+        content = self._unsealer.open(sealed)
         if blob.uncompressed:
             most = self._most[blob.kind]
             if blob.kind is BlobKind.TREE:

@@ -7,7 +7,7 @@ last first, and whatever a window's trees lead to within it is followed before t
 import heapq
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from functions.domain.structure.blobs import BlobIndex
 from functions.domain.structure.crypto import Key
@@ -17,9 +17,11 @@ from functions.domain.structure.reading import Limits, RangedReader, Unreadable,
 from functions.domain.structure.report import Tally
 from functions.domain.values import ObjectVersion
 
-WINDOW = 1 << 20
+WINDOW = 1 << 19
 _BEYOND = 1 << 16
 """Bytes read past a window, for the tree that begins in it and ends after it."""
+_AHEAD = 8 * WINDOW
+"""Bytes of windows under way at once: following them takes longer than S3 needs for as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class TreeWalk:
         """`packs` holds, by the index's numbers, what the state has of each."""
         self._index = index
         self._packs = packs
+        self._all_packs = None not in packs
         self._reader = reader
         self._limits = limits
         self._damaged = damaged
@@ -70,8 +73,9 @@ class TreeWalk:
     def walk(self, roots: Sequence[tuple[bytes, str]], executor: Executor) -> Walked:
         """Follow each root, given with the key of the snapshot that names it."""
         for name, snapshot in roots:
-            self._want_tree(name, snapshot)
-        for window, content in read_ahead(executor, self._limits, self._next_window, self._read):
+            self._want_trees([name], snapshot)
+        limits = replace(self._limits, in_flight_bytes=min(_AHEAD, self._limits.in_flight_bytes))
+        for window, content in read_ahead(executor, limits, self._next_window, self._read):
             if isinstance(content, Unreadable):
                 for row in window.rows:
                     self._give_up(row, window.pack, content)
@@ -81,12 +85,12 @@ class TreeWalk:
 
     # --- what to read ------------------------------------------------------------------------------
 
-    def _want_tree(self, name: bytes, by: str) -> None:
-        rows = self._index.rows(BlobKind.TREE, name)
-        if not rows:
+    def _want_trees(self, names: Sequence[bytes], by: str) -> None:
+        rows, unknown = self._index.need(BlobKind.TREE, names)
+        for name in unknown:
             self._walked.missing_trees.note(name.hex(), f"no index has it; {by} needs it")
-        elif self._index.need(rows[0]):
-            self._want_copy(rows)
+        for row in rows:
+            self._want_copy(self._index.copies(row))
 
     def _want_copy(self, rows: range, unread: tuple[ObjectVersion, str] | None = None) -> None:
         """Ask for the first of `rows` that a pack of the state can hold; when there is none, say what is wrong."""
@@ -123,7 +127,7 @@ class TreeWalk:
             rows, pack = self._wanted.pop(place, []), self._packs[place[1]]
             if rows and pack is not None:
                 start = -place[0] * WINDOW
-                last = max(self._index.row(row)[1].end for row in rows)
+                last = max(map(self._index.end, rows))
                 length = max(last, min(start + WINDOW + _BEYOND, pack.size)) - start
                 return length, _Window(place, pack, start, length, rows)
         return None
@@ -149,7 +153,8 @@ class TreeWalk:
     def _wanted_within(self, window: _Window) -> list[int]:
         """What came to be wanted of what this window holds; it need not be read again."""
         rows = self._wanted.pop(window.place, [])
-        held = [row for row in rows if self._index.row(row)[1].end <= window.start + window.length]
+        end = window.start + window.length
+        held = [row for row in rows if self._index.end(row) <= end]
         if len(held) < len(rows):
             self._wanted[window.place] = sorted(set(rows) - set(held))
         return held
@@ -160,17 +165,19 @@ class TreeWalk:
         for fault in tree.faults[:1]:
             self._damaged.note(pack.key, f"tree {blob.name.hex()}: {fault}")
         by = f"tree {blob.name.hex()}"
-        for name in tree.subtrees:
-            self._want_tree(name, by)
-        for name in tree.contents:
-            self._want_data(name, by)
+        self._want_trees(tree.subtrees, by)
+        self._want_data(tree.contents, by)
 
-    def _want_data(self, name: bytes, by: str) -> None:
-        rows = self._index.rows(BlobKind.DATA, name)
-        if not rows:
+    def _want_data(self, names: Sequence[bytes], by: str) -> None:
+        rows, unknown = self._index.need(BlobKind.DATA, names)
+        for name in unknown:
             self._walked.missing_blobs.note(name.hex(), f"no index has it; {by} needs it")
-        elif self._index.need(rows[0]):
-            if any(self._packs[self._index.pack(row)] is not None for row in rows):
-                self._walked.blobs += 1
-            else:
-                self._walked.missing_blobs.note(name.hex(), f"no pack of the state holds it; {by} needs it")
+        lost = [] if self._all_packs else [row for row in rows if not self._held(row)]
+        for row in lost:
+            _, blob = self._index.row(row)
+            self._walked.missing_blobs.note(blob.name.hex(), f"no pack of the state holds it; {by} needs it")
+        self._walked.blobs += len(rows) - len(lost)
+
+    def _held(self, row: int) -> bool:
+        """Whether a pack of the state should hold a copy of the blob."""
+        return any(self._packs[self._index.pack(copy)] is not None for copy in self._index.copies(row))

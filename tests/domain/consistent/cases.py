@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from functions.domain.consistent.baseline import Baseline, Point
-from functions.domain.consistent.case import Case, Migration
+from functions.domain.consistent.case import Case
 from functions.domain.consistent.check import judge
-from functions.domain.consistent.fresh import observe, pins_of
-from functions.domain.repositories import Repository
+from functions.domain.consistent.fresh import observe
+from functions.domain.consistent.kept import Kept
+from functions.domain.repositories import Migration, Repository
 from functions.domain.values import (
     DeleteMarker,
     Finding,
@@ -82,12 +83,16 @@ def case(
     *,
     baseline: Baseline | None = None,
     kept: Iterable[Iterable[ObjectVersion]] = (),
+    kept_cut: float = 1000,
     settings: dict[str, object] | None = None,
     at: datetime = NOON,
     **rest: object,
 ) -> Case:
-    pins = pins_of(*(sorted(state, key=lambda version: version.key) for state in kept))
-    fresh = observe(ordered(entries), at, pins)
+    """`kept`: the entries of kept states, all cut `kept_cut` days ago."""
+    named_by = Kept()
+    for state in kept:
+        named_by.add(ago(kept_cut), state)
+    fresh = observe(ordered(entries), at, named_by)
     return Case(
         repository=repository(**(settings or {})),
         fresh=fresh,
@@ -126,4 +131,4 @@ def versions(entries: Iterable[ListedVersion]) -> tuple[ObjectVersion, ...]:
 
 def migration(begin: float, end: float) -> Migration:
     """Declared for the time from `begin` to `end` days ago."""
-    return Migration(ago(begin), ago(end))
+    return Migration(since=ago(begin), until=ago(end))

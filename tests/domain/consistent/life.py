@@ -1,4 +1,4 @@
-"""A repository that really lives: the real restic on the fake, a state a day, and what the rules say of each."""
+"""A repository that really lives: the real restic on the fake, and what record says of each state it records."""
 
 import os
 import random
@@ -6,30 +6,24 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from functions.domain.consistent.baseline import baseline, comparands
-from functions.domain.consistent.case import Case, Migration
-from functions.domain.consistent.check import judge
-from functions.domain.consistent.fresh import observe, pins_of
-from functions.domain.repositories import Repository
-from functions.domain.state import Cause, ChunkSet, StateHeader, describe
-from functions.domain.values import AttemptId, Digest, Finding, ObjectVersion, RepositoryName
+from functions.domain.recording import Recorded, Wish
+from functions.domain.repositories import Migration
+from functions.domain.state import Cause
+from functions.domain.values import Severity
+from functions.domain.verdict import SeenFinding
+from functions.record.record import record
+from tests.check.consistent_world import Check
 from tests.fakes.clock import FakeClock
-from tests.fakes.ports import FakeVersionLister
 from tests.fakes.restic import BINARY, Restic
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_server import S3Server
+from tests.record.world import BUCKET, World
 
-BUCKET = "backups-of-alpha"
 DAY = timedelta(days=1)
-_CHUNKS = ChunkSet(attempt=AttemptId("a"), count=0, digest=Digest("0" * 64))
-
-
-def repository(**settings: object) -> Repository:
-    return Repository.model_validate({"name": "alpha", "bucket": BUCKET, "maintenance": "create", **settings})
 
 
 @dataclass
@@ -39,14 +33,9 @@ class Life:
     server: S3Server
     clock: FakeClock
     folder: Path
-    repository: Repository = field(default_factory=repository)
-    states: list[tuple[StateHeader, tuple[ObjectVersion, ...]]] = field(default_factory=list)
-    approved: StateHeader | None = None
-    migrations: tuple[Migration, ...] = ()
+    world: World
 
     def __post_init__(self) -> None:
-        self.s3 = self.server.fake
-        self.s3.create_bucket(BUCKET, object_lock=True)
         self.restic = Restic(self.server.endpoint, BUCKET, "owner", "any secret", self.folder)
         self.source = self.folder / "source"
         self.source.mkdir()
@@ -54,7 +43,8 @@ class Life:
 
     @classmethod
     def begin(cls, server: S3Server, folder: Path, **settings: object) -> "Life":
-        life = cls(server, server.fake.clock, folder, repository(**settings))
+        world = World.over(server.fake, maintenance="create", **settings)
+        life = cls(server, server.fake.clock, folder, world)
         life.restic.run("init", "--repository-version", "1")
         (life.source / "photographs").write_bytes(life.random.randbytes(3_000_000))
         return life
@@ -98,66 +88,38 @@ class Life:
         }
 
     def _locks(self) -> int:
-        entries = self.s3.everything(BUCKET)
+        entries = self.world.s3.everything(BUCKET)
         current = [entry for entry in entries if entry.is_latest and not entry.version.is_delete_marker]
         return sum(entry.version.key.startswith("locks/") for entry in current)
 
-    def look(self) -> tuple[Finding, ...]:
-        """Record a state and judge it."""
+    def look(self) -> tuple[SeenFinding, ...]:
+        """What the schedule's record says of the state that it records now."""
         self.clock.advance(10)
-        found, header, versions = self.judged()
-        self.states.append((header, versions))
-        return found
+        outcome = record(self.world.repository, Wish(Cause(reason="schedule")), self.world.ports())
+        assert isinstance(outcome, Recorded)
+        return outcome.verdict.findings
 
-    def judged(self) -> tuple[tuple[Finding, ...], StateHeader, tuple[ObjectVersion, ...]]:
-        at = self.clock.second()
-        headers = [header for header, _ in self.states]
-        entries = {header.id: versions for header, versions in self.states}
-        days = self.repository.thresholds.baseline_days
-        wanted = comparands(headers, self.approved, at, days)
-        fresh = observe(FakeVersionLister(self.s3, BUCKET).versions(), at, pins_of(*entries.values()))
-        case = Case(
-            repository=self.repository,
-            fresh=fresh,
-            baseline=baseline(
-                headers,
-                self.approved,
-                reference=entries[wanted.reference.id] if wanted.reference else (),
-                old=entries[wanted.old.id] if wanted.old else (),
-            ),
-            migrations=self.migrations,
-        )
-        header = describe(
-            fresh.cut,
-            repository=RepositoryName("alpha"),
-            parent=headers[-1] if headers else None,
-            own_chunks=_CHUNKS,
-            recorded_at=at,
-            cause=Cause(reason="schedule"),
-        )
-        return judge(case), header, fresh.cut.versions
-
-    def approve(self) -> None:
-        """A person approves the newest state."""
-        self.approved = self.states[-1][0]
+    def check(self) -> set[str]:
+        """What a check finds in the newest state, beside notes."""
+        return Check(self.world).found()
 
     def key_files(self) -> set[str]:
         """Of the newest state."""
-        return {version.key for version in self.states[-1][1] if version.key.startswith("keys/")}
-
-    def first_key_files(self) -> set[str]:
-        return {version.key for version in self.states[0][1] if version.key.startswith("keys/")}
+        return {key for key in self.world.newest() if key.startswith("keys/")}
 
     def declare_migration(self) -> None:
-        self.migrations = (*self.migrations, Migration(self.clock.second(), self.clock.second() + timedelta(hours=1)))
+        now = self.clock.second()
+        declared = Migration(since=now, until=now + timedelta(hours=1))
+        migrations = (*self.world.repository.migrations, declared)
+        self.world.repository = self.world.repository.model_copy(update={"migrations": migrations})
 
     def next_day(self, midnight: datetime) -> None:
         self.clock.advance_to(midnight + DAY)
 
 
-def loud(findings: Sequence[Finding]) -> list[str]:
+def loud(findings: Sequence[SeenFinding]) -> list[str]:
     """The ids that would stop a prune or ask a person."""
-    return [f"{each.severity} {each.id}: {each.what}" for each in findings if each.severity != "NOTE"]
+    return [f"{each.severity} {each.id}: {each.what}" for each in findings if each.severity is not Severity.NOTE]
 
 
 def server() -> S3Server:

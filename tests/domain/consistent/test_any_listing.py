@@ -37,15 +37,28 @@ points = st.lists(
 
 
 @settings(max_examples=300, deadline=None)
-@given(listings, listings, points, st.one_of(st.none(), points), st.sampled_from([{}, {"kms_key": KMS}]))
+@given(
+    listings,
+    listings,
+    points,
+    st.one_of(st.none(), points),
+    st.sampled_from([{}, {"kms_key": KMS}]),
+    st.integers(0, 80),
+)
 def test_the_rules_end_and_everything_they_say_can_be_read_and_acknowledged_exactly(
-    entries: list[ListedVersion], before: list[ListedVersion], known: Any, approved: Any, how: dict[str, object]
+    entries: list[ListedVersion],
+    before: list[ListedVersion],
+    known: Any,
+    approved: Any,
+    how: dict[str, object],
+    kept_cut: int,
 ) -> None:
     reference = {version.key: version for version in versions(before)}.values()
     baseline = Baseline(
         points=known, approved=approved[-1] if approved else None, reference=tuple(reference), old=tuple(reference)
     )
-    judged = judge(case(entries, baseline=baseline, settings=how, kept=[tuple(reference)], object_lock=False))
+    kept: dict[str, Any] = {"kept": [tuple(reference)], "kept_cut": kept_cut}
+    judged = judge(case(entries, baseline=baseline, settings=how, object_lock=False, **kept))
     ranks = ["FAIL", "HOLD", "NOTE"]
     assert [ranks.index(each.severity) for each in judged] == sorted(ranks.index(each.severity) for each in judged)
     for finding in judged:

@@ -37,7 +37,7 @@ def test_two_versions_are_no_flood() -> None:
 def test_an_upload_in_parts_is_a_hold_even_when_it_is_covered(covered: list[ListedVersion]) -> None:
     entries = [*healthy(), put(PACK, 2, etag="a" * 32 + "-2"), *covered]
     assert found(entries)["multipart-etag"].severity is Severity.HOLD
-    assert "multipart-etag" not in found(entries, allow_multipart=True)
+    assert "multipart-etag" not in found(entries, settings={"allow_multipart": True})
 
 
 def test_an_archived_object_is_a_hold_unless_the_class_is_allowed() -> None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory, Pin, observe, pins_of
+from functions.domain.consistent.fresh import IN_FLIGHT, MOST_ENTRIES, KeyHistory, Pin, observe
+from functions.domain.consistent.kept import Kept
 from functions.domain.cut import take_cut
-from functions.domain.values import ListedVersion, ObjectKey, VersionId
+from functions.domain.values import ListedVersion, ObjectVersion
 from tests.builders import NOON, named
-from tests.domain.consistent.cases import CONFIG, PACK, SNAPSHOT, ago, hide, ordered, put
+from tests.domain.consistent.cases import CONFIG, PACK, SNAPSHOT, ago, hide, ordered, put, versions
 
 entries = st.lists(
     st.builds(
@@ -23,6 +24,13 @@ entries = st.lists(
 ).map(ordered)
 
 
+def kept(*named: ObjectVersion, days: float = 1000) -> Kept:
+    """One state, cut `days` ago, that names these versions."""
+    states = Kept()
+    states.add(ago(days), named)
+    return states
+
+
 @given(entries)
 def test_the_cut_is_the_one_that_record_takes(listing: list[ListedVersion]) -> None:
     assert observe(listing, NOON).cut == take_cut(listing, NOON)
@@ -30,23 +38,22 @@ def test_the_cut_is_the_one_that_record_takes(listing: list[ListedVersion]) -> N
 
 @given(entries)
 def test_a_version_that_is_listed_is_never_gone_and_one_that_is_not_always_is(listing: list[ListedVersion]) -> None:
-    listed = [[entry] for entry in listing if not isinstance(entry, type(hide("x", 1)))]
-    assert observe(listing, NOON, pins_of(*listed)).gone == ()  # type: ignore[arg-type]
-    lost = Pin(ObjectKey("index/lost"), frozenset({VersionId("v")}))
-    assert observe(listing, NOON, [lost]).gone == (lost,)
+    assert observe(listing, NOON, kept(*versions(listing))).gone == ()
+    lost = put("index/lost", 3)
+    assert observe(listing, NOON, kept(*versions(listing), lost)).gone == (Pin(lost.key, frozenset({lost.version_id})),)
 
 
 def test_of_a_key_exactly_the_versions_that_were_not_listed_are_gone() -> None:
     one, two = put(PACK, 3), put(PACK, 2)
     lost = put(PACK, 1)
-    assert observe([two, one], NOON, pins_of([one], [two], [lost])).gone == (Pin(PACK, frozenset({lost.version_id})),)
+    assert observe([two, one], NOON, kept(one, two, lost)).gone == (Pin(PACK, frozenset({lost.version_id})),)
 
 
 def test_a_marker_with_the_id_of_a_pinned_version_does_not_stand_for_it() -> None:
     pinned = put(PACK, 3)
     marker = hide(PACK, 2)
     listing = [type(marker)(PACK, pinned.version_id, ago(2))]
-    assert observe(listing, NOON, pins_of([pinned])).gone == (Pin(PACK, frozenset({pinned.version_id})),)
+    assert observe(listing, NOON, kept(pinned)).gone == (Pin(PACK, frozenset({pinned.version_id})),)
 
 
 def test_a_key_that_was_written_once_has_no_history() -> None:
@@ -94,3 +101,63 @@ def test_lock_files_have_no_history_and_the_oldest_current_one_is_dated() -> Non
     assert (fresh.histories, fresh.oldest_lock) == ((), ago(3))
     assert fresh.cut.busy
     assert NOON - fresh.oldest_lock > timedelta(days=2) if fresh.oldest_lock else False
+
+
+@given(entries, st.lists(st.integers(0, 45), max_size=3, unique=True))
+def test_a_past_cut_shows_what_a_cut_taken_then_would_have(listing: list[ListedVersion], days: list[int]) -> None:
+    past = observe(listing, NOON, past=map(ago, days)).past
+    assert past == {ago(day): take_cut(listing, ago(day)).versions for day in days}
+
+
+def test_past_cuts_share_the_versions_of_the_newest_cut() -> None:
+    fresh = observe([put(CONFIG)], NOON, past=[ago(1)])
+    assert fresh.past[ago(1)][0] is fresh.cut.versions[0]
+
+
+def test_a_version_beneath_a_kept_state_that_does_not_name_it_came_later() -> None:
+    known, beneath = put(CONFIG, 30), put(PACK, 20)
+    assert observe(ordered([known, beneath]), NOON, kept(known, days=10)).backdated == (beneath,)
+    assert observe(ordered([known, beneath]), NOON, kept(known, beneath, days=10)).backdated == ()
+
+
+def test_a_version_that_a_later_state_names_still_came_after_the_one_that_does_not() -> None:
+    known, beneath = put(CONFIG, 30), put(PACK, 20)
+    states = kept(known, days=10)
+    states.add(ago(1), [known, beneath])
+    assert observe(ordered([known, beneath]), NOON, states).backdated == (beneath,)
+
+
+def test_a_version_that_lies_above_another_at_a_kept_states_cut_came_later() -> None:
+    recorded, above = put(PACK, 20), put(PACK, 15)
+    assert observe([above, recorded], NOON, kept(recorded, days=10)).backdated == (above,)
+
+
+def test_a_version_that_was_current_at_no_kept_states_cut_is_not_missed_by_any() -> None:
+    covered, recorded = put(PACK, 20), put(PACK, 15)
+    assert observe([recorded, covered], NOON, kept(recorded, days=10)).backdated == ()
+    hidden: list[ListedVersion] = [hide(PACK, 15), put(PACK, 20)]
+    assert observe(hidden, NOON, kept(days=10)).backdated == ()
+
+
+def test_what_may_have_been_under_way_at_a_cut_is_not_backdated() -> None:
+    hour = IN_FLIGHT.total_seconds() / 86_400
+    for age, found in ((10 + hour * 0.99, 0), (10 + hour, 1), (10 + hour * 1.01, 1)):
+        assert len(observe([put(PACK, age)], NOON, kept(days=10)).backdated) == found, age
+
+
+def test_a_state_that_is_younger_than_the_cut_accuses_nobody() -> None:
+    assert observe([put(PACK, 5)], ago(3), kept(days=2)).backdated == ()
+
+
+def test_lock_files_are_in_no_state_and_so_never_backdated() -> None:
+    assert observe([put(named("locks", "l"), 20)], NOON, kept(days=10)).backdated == ()
+
+
+@given(entries, st.lists(st.integers(0, 45), max_size=4, unique=True))
+def test_states_that_were_cut_from_the_same_listing_find_nothing_backdated(
+    listing: list[ListedVersion], days: list[int]
+) -> None:
+    states = Kept()
+    for day in days:
+        states.add(ago(day), take_cut(listing, ago(day)).versions)
+    assert observe(listing, NOON, states).backdated == ()

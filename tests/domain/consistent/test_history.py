@@ -118,21 +118,23 @@ def test_a_changed_config_fails_and_stands() -> None:
 
 def test_a_declared_migration_excuses_one_change_of_config() -> None:
     entries = [*WITHOUT_CONFIG, V1, V2]
-    assert "config-changed" not in found(entries, migrations=(migration(3.1, 2.9),))
+    assert "config-changed" not in found(entries, settings={"migrations": (migration(3.1, 2.9),)})
     twice = [*entries, put(CONFIG, 2.95, body="version 3")]
-    assert found(twice, migrations=(migration(3.1, 2.9),))["config-changed"].severity is Severity.FAIL
+    assert found(twice, settings={"migrations": (migration(3.1, 2.9),)})["config-changed"].severity is Severity.FAIL
 
 
 def test_after_a_migration_the_old_config_is_as_foreign_as_any_other() -> None:
     entries = [*WITHOUT_CONFIG, V1, V2]
     declared = (migration(3.1, 2.9),)
-    assert "config-changed" not in found([*entries, put(CONFIG, 2, body="version 2")], migrations=declared)
-    finding = found([*entries, put(CONFIG, 1, body="version 1")], migrations=declared)["config-changed"]
+    assert "config-changed" not in found(
+        [*entries, put(CONFIG, 2, body="version 2")], settings={"migrations": declared}
+    )
+    finding = found([*entries, put(CONFIG, 1, body="version 1")], settings={"migrations": declared})["config-changed"]
     assert (finding.severity, finding.since, finding.evidence[0].standing) == (Severity.FAIL, ago(1), True)
 
 
 def test_a_migration_declared_for_another_time_excuses_nothing() -> None:
-    assert "config-changed" in found([*WITHOUT_CONFIG, V1, V2], migrations=(migration(9, 8),))
+    assert "config-changed" in found([*WITHOUT_CONFIG, V1, V2], settings={"migrations": (migration(9, 8),)})
 
 
 def test_a_config_that_was_written_again_with_the_same_bytes_raises_nothing() -> None:
@@ -290,3 +292,11 @@ def test_a_pinned_version_that_is_gone_fails_and_is_named() -> None:
 def test_a_pinned_version_that_is_only_hidden_is_not_gone() -> None:
     lost = put(pack("lost"), 9)
     assert "pinned-version-gone" not in found([*healthy(), lost, hide(lost.key, 1)], kept=[(lost,)])
+
+
+def test_a_backdated_version_is_a_hold_that_can_be_acknowledged() -> None:
+    beneath = put(PACK, 9)
+    finding = found([*healthy(), beneath], kept=[versions(healthy())], kept_cut=5)["backdated-version"]
+    assert finding.severity is Severity.HOLD
+    assert {each.key for each in finding.evidence} >= {PACK}
+    assert not any(each.standing for each in finding.evidence)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from functions.domain.values import Severity
 from tests.domain.consistent.life import Life, loud, server
 from tests.fakes.restic import BINARY, MISSING
+from tests.record.world import ALPHA
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason=MISSING)
 
@@ -44,10 +46,16 @@ def test_an_honest_life_raises_no_fail_and_no_hold(tmp_path: Path) -> None:
                 life.restic.run("unlock")
             ordinary_day(life, day)
             said[day] = loud(life.look())
+            if day % 10 == 9:
+                said[2000 + day] = sorted(life.check())
             life.next_day(morning)
         life.restic.run("check")
         assert {day: findings for day, findings in said.items() if findings} == {}
-        assert len(life.states) > DAYS
+        assert life.world.notifier.notices == []
+        headers = life.world.headers()
+        assert len(headers) > DAYS
+        assert {each.state for each in life.world.verdicts.verdicts(ALPHA)} == {each.id for each in headers}
+        assert life.check() == set()
         what_the_thief_of_both_keys_does(life)
 
 
@@ -56,7 +64,9 @@ def what_the_thief_of_both_keys_does(life: Life) -> None:
 
     def ids() -> set[str]:
         life.clock.advance(timedelta(minutes=5))
-        return {each.id for each in life.judged()[0] if each.severity != "NOTE"}
+        found = {each.id for each in life.look() if each.severity is not Severity.NOTE}
+        assert life.check() == found
+        return found
 
     life.write("photographs", 3_000_000)
     life.back_up(tag="encrypted")
@@ -66,22 +76,26 @@ def what_the_thief_of_both_keys_does(life: Life) -> None:
     assert "restic says: no errors were found" in "restic says: " + life.restic.run("check").stdout.splitlines()[-1]
 
 
-def test_a_changed_password_is_a_hold_until_a_person_approves_and_silent_after(tmp_path: Path) -> None:
+def test_a_changed_password_is_found_until_a_person_acknowledges_and_silent_after(tmp_path: Path) -> None:
     with server() as running:
         life = Life.begin(running, tmp_path)
         life.back_up()
         assert loud(life.look()) == []
-        (tmp_path / "new password").write_text("another password of a test's")
-        life.restic.run("key", "add", "--new-password-file", str(tmp_path / "new password"))
+        (first,) = life.key_files()
+        (tmp_path / "password").write_text("a test's password")
+        life.clock.advance(timedelta(days=1))
+        life.restic.run("key", "add", "--new-password-file", str(tmp_path / "password"))
         assert {each.id for each in life.look()} == {"key-file-added"}
-        life.approve()
+        life.world.acknowledge()
         life.clock.advance(timedelta(days=1))
         life.back_up()
         assert loud(life.look()) == []
-        added = next(key for key in life.key_files() if key not in life.first_key_files())
-        life.restic.run("key", "remove", added.removeprefix("keys/"))
-        assert {each.id for each in life.look()} == {"key-file-removed"}
-        life.approve()
+        hint = first.removeprefix("keys/")
+        life.restic.run("key", "passwd", "--key-hint", hint, "--new-password-file", str(tmp_path / "password"))
+        life.clock.advance(timedelta(minutes=5))
+        assert {each.id for each in life.look()} == {"key-file-added", "key-file-removed"}
+        assert first not in life.key_files()
+        life.world.acknowledge()
         life.clock.advance(timedelta(days=1))
         life.back_up()
         assert loud(life.look()) == []

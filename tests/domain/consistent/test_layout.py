@@ -82,7 +82,8 @@ def test_a_repository_inside_the_prefix_is_a_hold() -> None:
 def test_repositories_one_folder_further_down_alone_fail() -> None:
     finding = only([put("one/config"), put(f"two/sub/{PACK}")])
     assert (finding.id, finding.severity) == ("several-repositories-under-one-prefix", Severity.FAIL)
-    assert "one, two/sub" in finding.what
+    assert "in 2 folders" in finding.what
+    assert [each.key for each in finding.evidence] == ["one/config", f"two/sub/{PACK}"]
 
 
 def test_a_missing_config_fails_and_one_that_is_there_does_not() -> None:

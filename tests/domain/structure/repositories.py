@@ -30,7 +30,10 @@ from tests.fakes.restic import BINARY, MISSING
 
 PASSWORD = "a test's password"
 READ_DATA = "--read-data"
-_DECIDED = re.compile(r"pack [0-9a-f]{64}: (does not exist|unexpected file size)")
+_DECIDED = re.compile(
+    r"^pack [0-9a-f]{64}: (does not exist|unexpected file size)"
+    r"|retrying after .*: The specified (version|key) does not exist"
+)
 
 
 def restic(repository: Path, *arguments: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
@@ -44,6 +47,28 @@ def restic(repository: Path, *arguments: str, password: str = PASSWORD) -> subpr
         timeout=120,
         check=False,
     )
+
+
+def restic_finds_no_errors(repository: str, level: Level, *, password: str = PASSWORD, **environment: str) -> bool:
+    """restic's own verdict: its exit code, or an error after which it exits with 1 in any case.
+
+    It is not waited for then, since it tries for 45 s to read a file that is not there.
+    """
+    assert BINARY is not None, MISSING
+    arguments = ["check", "--no-lock", *([READ_DATA] if level is Level.READ_DATA else [])]
+    with subprocess.Popen(
+        [BINARY, "--no-cache", "--repo", repository, *arguments],
+        env=_environment(password) | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if _DECIDED.search(line):
+                running.kill()
+                return False
+    return running.returncode == 0
 
 
 def _environment(password: str) -> dict[str, str]:
@@ -158,22 +183,7 @@ class MadeByRestic:
     # --- judging -----------------------------------------------------------------------------------
 
     def restic_finds_no_errors(self, level: Level) -> bool:
-        """restic's own verdict: its exit code, or an error after which it exits with 1 in any case.
-
-        It is not waited for then, since it tries for 45 s to read a file that is not there.
-        """
-        assert BINARY is not None, MISSING
-        arguments = ["check", "--no-lock", *([READ_DATA] if level is Level.READ_DATA else [])]
-        command = [BINARY, "--no-cache", "--repo", str(self.root), *arguments]
-        with subprocess.Popen(
-            command, env=_environment(self.password), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as running:
-            assert running.stdout is not None
-            for line in running.stdout:
-                if _DECIDED.match(line):
-                    running.kill()
-                    return False
-        return running.returncode == 0
+        return restic_finds_no_errors(str(self.root), level, password=self.password)
 
     def check(self, level: Level = Level.STRUCTURE, limits: Limits | None = None) -> StructureReport:
         """Ours."""

@@ -124,7 +124,7 @@ def test_the_index_keeps_a_blob_in_less_than_a_hundred_bytes() -> None:
     def packs() -> Iterator[IndexedPack]:
         for number in range(blobs // 100):
             held = (Blob(BlobKind.DATA, _name(number, each), each * 1000, 1000, 3000) for each in range(100))
-            yield IndexedPack(_name(number, -1), tuple(held))
+            yield IndexedPack(_name(number, -1), *zip(*held, strict=True))
 
     tracemalloc.start()
     index = BlobIndex()
@@ -140,7 +140,8 @@ def test_the_index_keeps_a_blob_in_less_than_a_hundred_bytes() -> None:
 def test_a_hundred_thousand_copies_of_a_blob_are_not_walked_for_each_that_needs_it() -> None:
     name = b"n" * 32
     index = BlobIndex()
-    index.add([IndexedPack(b"p" * 32, tuple(Blob(BlobKind.DATA, name, offset, 40, 0) for offset in range(100_000)))])
+    held = (Blob(BlobKind.DATA, name, offset, 40, 0) for offset in range(100_000))
+    index.add([IndexedPack(b"p" * 32, *zip(*held, strict=True))])
     index.close()
     with at_most(megabytes=10, seconds=5):
         for _ in range(1000):

@@ -156,15 +156,123 @@ def test_a_parser_takes_any_json_in_the_place_of_any_other(name: str, data: st.D
 
 def test_an_index_is_read_pack_by_pack_and_so_is_an_old_one() -> None:
     name = bytes.fromhex(NAME)
-    expected = [(name, (Blob(BlobKind.DATA, name, 0, 40, 0), Blob(BlobKind.TREE, name, 40, 99, 300)))]
-    assert list(parse_index([_encoded(INDEX)])) == expected
-    assert list(parse_index([_encoded(INDEX["packs"])])) == expected
+    expected = [Blob(BlobKind.DATA, name, 0, 40, 0), Blob(BlobKind.TREE, name, 40, 99, 300)]
+    for document in (INDEX, INDEX["packs"]):
+        (pack,) = parse_index([_encoded(document)])
+        assert (pack.name, list(pack.blobs)) == (name, expected)
+
+
+PLAIN_TREE = json.dumps(TREE, separators=(",", ":")).encode() + b"\n"
+"""As restic writes it, so that the fast parser takes it."""
+_CURIOUS = (
+    b"",
+    b"NaN",
+    b"-Infinity",
+    b'"',
+    b"\\ud800",
+    b"\xff",
+    b"]",
+    b"}",
+    b"{",
+    b",",
+    b"null",
+    b"0",
+    b"dir",
+    b"1e999",
+)
+_odd_pieces = st.sampled_from(_CURIOUS) | st.binary(max_size=4)
+
+
+def _outcome(parse: Callable[[bytes], Any], content: bytes) -> Any:
+    try:
+        return [list(each) for each in parse(content)]
+    except Unreadable:
+        return Unreadable
+
+
+@settings(deadline=1000)
+@given(data=st.data())
+def test_the_fast_parser_of_trees_says_what_the_careful_one_says(data: st.DataObject) -> None:
+    """A space in front keeps the fast one away."""
+    start = data.draw(st.integers(0, len(PLAIN_TREE)))
+    end = data.draw(st.integers(start, min(len(PLAIN_TREE), start + 20)))
+    changed = PLAIN_TREE[:start] + data.draw(_odd_pieces) + PLAIN_TREE[end:]
+    assert _outcome(parse_tree, changed) == _outcome(parse_tree, b" " + changed)
+
+
+@pytest.mark.parametrize("unknown", [b"NaN", b"[-Infinity]", b"01", b'"\n"', b"[1,]"])
+def test_what_is_no_json_is_none_to_the_fast_parser_either(unknown: bytes) -> None:
+    changed = PLAIN_TREE.replace(b'"mode":', b'"mode":%b,"unknown":' % unknown)
+    assert changed != PLAIN_TREE
+    with pytest.raises(Unreadable):
+        parse_tree(changed)
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "\ud800", '},{"name":"', "a" * 300_000])
+def test_a_name_may_hold_anything(name: str) -> None:
+    node = {"name": name, "type": "file", "content": [NAME]}
+    tree = json.dumps({"nodes": [node, node]}, separators=(",", ":")).encode() + b"\n"
+    assert parse_tree(tree).contents == [bytes.fromhex(NAME)] * 2
+
+
+@pytest.mark.parametrize("unknown", [None, [{"name": "nested"}, {"name": "so that the cuts are wrong"}]])
+def test_a_tree_of_many_nodes_is_parsed_in_stretches(unknown: Any) -> None:
+    nodes = [
+        {"name": f"{number}", "type": "file", "unknown": unknown, "content": [f"{number:064x}"]}
+        for number in range(1, 20_001)
+    ]
+    tree = json.dumps({"nodes": nodes}, separators=(",", ":")).encode() + b"\n"
+    assert len(tree) > 1 << 20
+    assert parse_tree(tree).contents == [number.to_bytes(32) for number in range(1, 20_001)]
+    assert _outcome(parse_tree, tree[:-10] + tree[-9:]) is Unreadable
 
 
 @given(st.recursive(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))
 def test_where_an_index_is_cut_into_pieces_does_not_matter(unknown: object) -> None:
     plain = json.dumps({"unknown": unknown, **INDEX}, ensure_ascii=False).encode()
     assert list(parse_index(_cut(plain))) == list(parse_index([plain]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": None},
+        {"id": 7},
+        {"id": NAME[:-2]},
+        {"id": NAME[:-2] + "  "},
+        {"id": NAME[:-1] + "g"},
+        {"id": "0" * 64},
+        {"type": None},
+        {"type": "teapot"},
+        {"type": []},
+        *({field: wrong} for field in ("offset", "length") for wrong in (None, True, -1, 1.5, "7", 1 << 32)),
+        {"uncompressed_length": None},
+        {"uncompressed_length": 1 << 32},
+    ],
+)
+def test_a_blob_that_restic_would_not_index_is_unreadable(change: dict[str, Any]) -> None:
+    blob = {"id": NAME, "type": "data", "offset": 0, "length": 40}
+    for blobs in ([blob | change], [blob, blob | change]):
+        with pytest.raises(Unreadable):
+            list(parse_index([_encoded({"packs": [{"id": NAME, "blobs": blobs}]})]))
+
+
+@pytest.mark.parametrize("blobs", [None, {}, [None], [[]], ["blob"], [{}]])
+def test_blobs_that_are_none_are_unreadable(blobs: object) -> None:
+    with pytest.raises(Unreadable):
+        list(parse_index([_encoded({"packs": [{"id": NAME, "blobs": blobs}]})]))
+
+
+@pytest.mark.parametrize("wrong", [NAME[:-2], NAME[:-2] + "  ", NAME[:-1] + "g", "0" * 64, 7])
+def test_a_tree_that_names_what_is_no_sha256_is_unreadable(wrong: object) -> None:
+    for node in (
+        {"name": "f", "type": "file", "content": [NAME, wrong]},
+        {"name": "d", "type": "dir", "subtree": wrong},
+    ):
+        tree = json.dumps({"nodes": [node]}, separators=(",", ":")).encode() + b"\n"
+        for content in (tree, b" " + tree):
+            with pytest.raises(Unreadable):
+                parse_tree(content)
 
 
 def test_a_header_gives_offsets_and_kinds() -> None:
@@ -177,7 +285,7 @@ def test_a_header_gives_offsets_and_kinds() -> None:
 def test_a_tree_gives_what_it_refers_to() -> None:
     name = bytes.fromhex(NAME)
     tree = parse_tree(_encoded(TREE))
-    assert (tree.subtrees, tree.contents, tree.faults) == ((name,), (name, name), ())
+    assert [list(each) for each in tree] == [[name], [name, name], []]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,18 @@
 """The check reads what the state pins, whatever the host did afterwards, through S3 and restic as they are."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from functions.domain.cut import take_cut
-from functions.domain.ports import VersionGone
 from functions.domain.structure.check import check_structure
 from functions.domain.structure.report import Level, StructureReport
-from functions.domain.values import ObjectKey, ObjectVersion, VersionId
-from tests.fakes.ports import FakeVersionLister
+from functions.domain.values import ObjectVersion
+from tests.fakes.ports import FakeRangedReader, FakeVersionLister
 from tests.fakes.restic import BINARY, MISSING, Restic
 from tests.fakes.s3 import FakeS3
-from tests.fakes.s3_errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
 from tests.fakes.s3_model import VersioningStatus
 from tests.fakes.s3_server import S3Server
 
@@ -25,26 +22,15 @@ PREFIX = "alpha/"
 PASSWORD = "a test's password"
 
 
-@dataclass(frozen=True, slots=True)
-class FakeRangedReader:
-    """RangedReader over the fake S3."""
-
-    s3: FakeS3
-
-    def read_range(self, key: ObjectKey, version_id: VersionId, offset: int, length: int) -> bytes:
-        try:
-            return self.s3.get_range("backups", PREFIX + key, offset, offset + length - 1, version_id)[2]
-        except (NoSuchVersion, NoSuchKey, MethodNotAllowed) as error:
-            raise VersionGone(f"{key} version {version_id} no longer exists") from error
-
-
 def _state(s3: FakeS3) -> tuple[ObjectVersion, ...]:
     return tuple(take_cut(FakeVersionLister(s3, "backups", PREFIX).versions(), s3.clock.now()).versions)
 
 
 def _check(s3: FakeS3, state: tuple[ObjectVersion, ...]) -> StructureReport:
     with ThreadPoolExecutor(4) as executor:
-        return check_structure(state, FakeRangedReader(s3), PASSWORD, executor, level=Level.READ_DATA)
+        return check_structure(
+            state, FakeRangedReader(s3, "backups", PREFIX), PASSWORD, executor, level=Level.READ_DATA
+        )
 
 
 def test_a_recorded_state_is_complete_after_everything_was_hidden_or_overwritten(tmp_path: Path) -> None:

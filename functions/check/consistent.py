@@ -1,0 +1,289 @@
+"""Judge a state and its bucket from one listing: what the ledger says against what the bucket shows, no password.
+
+gather: the headers and the entries of all kept states, the listing, the last verdict, what was acknowledged  ->
+decide: the rules, the verdict, what of it is news  ->  apply: tell people the news, then append the verdict.
+
+record judges every new state by the same rules, and reads no entries. This step reads them all, so it alone sees
+that a version is gone which a kept state names, that one lies beneath a state which does not name it, and that a
+state in the ledger is not what was recorded.
+
+Security rules:
+- Entries are believed only with the proofs of `read_state`, headers only as links of one chain. What fails them is
+  a finding about that state, and everything else is judged all the same.
+- News is told before the verdict that makes it old is appended: killed in between, it is told twice, never not.
+- It reads no object, and changes nothing but the operations table.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
+from functions.configuration import read_bundled
+from functions.domain.completeness import CheckRequest
+from functions.domain.consistent.baseline import Comparands, baseline, comparands
+from functions.domain.consistent.case import Case
+from functions.domain.consistent.check import judge
+from functions.domain.consistent.fresh import Fresh, observe
+from functions.domain.consistent.kept import Kept
+from functions.domain.documents import UnreadableDocument
+from functions.domain.findings import FindingId
+from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
+from functions.domain.notices import notice_of
+from functions.domain.ports import (
+    AcknowledgementReader,
+    BucketConfiguration,
+    LedgerReader,
+    Notifier,
+    VerdictLog,
+    VerdictReader,
+    VersionLister,
+)
+from functions.domain.repositories import Configuration, Repository
+from functions.domain.state import ChunkSet, Head, StateHeader
+from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId, VersionId
+from functions.domain.verdict import CheckLevel, CheckRefused, Judged, Verdict, conclude, news
+from functions.environment import Environment
+from functions.storage.aws import CLIENT
+from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.notices import SnsNotifier
+from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
+
+
+class ConsistentRequest(CheckRequest):
+    """Which state is to be judged."""
+
+    repository: str
+    state: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    """Its id; empty: the newest."""
+    execution: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@!-]{0,79}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistentPorts:
+    """All that judging one repository's states may touch."""
+
+    bucket: BucketConfiguration
+    lister: VersionLister
+    ledger: LedgerReader
+    verdicts: VerdictReader
+    acknowledgements: AcknowledgementReader
+    notifier: Notifier
+    log: VerdictLog
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStates:
+    """What the ledger says, and what it should say and does not."""
+
+    kept: Kept
+    entries: Mapping[ChunkSet, tuple[ObjectVersion, ...]]
+    """Of the states that were asked for, where they are whole."""
+    damaged: Mapping[StateId, datetime]
+    """States that are not what was recorded, and of when they are, as far as it is known."""
+
+
+def check_consistent(repository: Repository, state: str, execution: str, ports: ConsistentPorts) -> Judged:
+    """Judge the state whose id is `state`, or the newest; tell what is new, and append the verdict.
+
+    Raises CheckRefused for a state that is not there, and NotTold: then nothing was appended.
+    """
+    # The head first: whatever is recorded meanwhile comes after it.
+    head = ports.ledger.head(repository.repository)
+    headers = _headers(repository, ports.ledger)
+    header = _chosen(headers, state, repository)
+    before = [each for each in headers if each.cut_time < header.cut_time]
+    compared = comparands(before, None, header.cut_time, repository.thresholds.baseline_days)
+    states = _read(head, headers, compared, ports.ledger)
+    # Of a state that is damaged, the listing still shows what it must have been.
+    past = [each.cut_time for each in (compared.reference, compared.old) if each is not None]
+    fresh = observe(ports.lister.versions(), header.cut_time, states.kept, past)
+    case = Case(
+        repository=repository,
+        fresh=fresh,
+        baseline=baseline(
+            before,
+            None,
+            reference=_entries(compared.reference, states, fresh),
+            old=_entries(compared.old, states, fresh),
+        ),
+        object_lock=not fresh.nulls or ports.bucket.object_lock(),
+    )
+    judged = conclude(
+        header,
+        CheckLevel.CONSISTENT,
+        [*judge(case), *state_damaged(repository, states.damaged)],
+        ports.acknowledgements.acknowledgements(repository.repository),
+        judged_at=ports.bucket.now(),
+        by=execution,
+        figures={"objects": header.objects, "bytes": header.bytes, "states": len(headers)},
+    )
+    if told := news(judged.verdict, _previous(repository, ports.verdicts)):
+        ports.notifier.notify(notice_of(repository.repository, CheckLevel.CONSISTENT, told, header.id))
+    ports.log.append(judged)
+    return judged
+
+
+def _headers(repository: Repository, ledger: LedgerReader) -> Sequence[StateHeader]:
+    """All that can be read down to the first that cannot, newest first: its child names it, so that it is missed."""
+    found: list[StateHeader] = []
+    try:
+        for header in ledger.headers(repository.repository):
+            found.append(header)  # noqa: PERF402 - what came before an error counts
+    except UnreadableDocument as error:
+        if not found:
+            raise CheckRefused(f"{error}; nothing was judged") from error
+    return found
+
+
+def _chosen(headers: Sequence[StateHeader], state: str, repository: Repository) -> StateHeader:
+    try:
+        return choose_state(headers, state or "latest", repository.repository)
+    except NoSuchState as error:
+        raise CheckRefused(f"{error}; nothing was judged") from error
+
+
+def _read(head: Head | None, headers: Sequence[StateHeader], compared: Comparands, reader: LedgerReader) -> KeptStates:
+    """Each distinct set of chunks once, one after another: memory holds what is named, however many states name it."""
+    wanted = {each.chunks for each in (compared.reference, compared.old) if each is not None}
+    kept = Kept()
+    entries: dict[ChunkSet, tuple[ObjectVersion, ...]] = {}
+    whole: dict[ChunkSet, bool] = {}
+    damaged = dict(_missing_links(head, headers))
+    for header in reversed(headers):
+        if header.chunks in whole:
+            if whole[header.chunks]:
+                kept.add_same(header.cut_time)
+            else:
+                damaged[header.id] = header.cut_time
+            continue
+        try:
+            read = read_state(reader, header)
+        except StateDamaged:
+            whole[header.chunks] = False
+            damaged[header.id] = header.cut_time
+            continue
+        whole[header.chunks] = True
+        kept.add(header.cut_time, read)
+        if header.chunks in wanted:
+            entries[header.chunks] = read
+    return KeptStates(kept, entries, damaged)
+
+
+def _missing_links(head: Head | None, headers: Collection[StateHeader]) -> Iterator[tuple[StateId, datetime]]:
+    """States that the head or a child names and that are not in their place, with the cut of the one that names it."""
+    ids = {header.generation: header.id for header in headers}
+    if head is not None and ids.get(head.generation) != head.state:
+        yield head.state, head.cut_time
+    for header in headers:
+        if header.parent is not None and ids.get(header.generation - 1) != header.parent:
+            yield header.parent, header.cut_time
+
+
+def _entries(header: StateHeader | None, states: KeptStates, fresh: Fresh) -> tuple[ObjectVersion, ...]:
+    if header is None:
+        return ()
+    return states.entries.get(header.chunks, fresh.past[header.cut_time])
+
+
+def state_damaged(repository: Repository, damaged: Mapping[StateId, datetime]) -> Iterable[Finding]:
+    """Its evidence names states where others name keys, so that a person can give one up and acknowledge it."""
+    if damaged:
+        yield Finding(
+            FindingId.STATE_DAMAGED,
+            Severity.FAIL,
+            repository.repository,
+            min(damaged.values()),
+            "the ledger does not hold what was recorded: states cannot be restored from it",
+            "find out who wrote to the ledger; restore the table to an earlier time beside it and compare; acknowledge "
+            "the states that are given up",
+            tuple(
+                Evidence(ObjectKey(f"state {state}"), (VersionId(state),), since)
+                for state, since in sorted(damaged.items())
+            ),
+        )
+
+
+def _previous(repository: Repository, verdicts: VerdictReader) -> Verdict | None:
+    judged = verdicts.verdicts(repository.repository)
+    return next((each for each in judged if each.level is CheckLevel.CONSISTENT), None)
+
+
+# --- the Lambda function -----------------------------------------------------------------------------------
+
+logger = Logger(service="check-consistent")
+metrics = Metrics(namespace="RWM", service="check-consistent")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistentFunction:
+    """The function with everything it is wired to."""
+
+    configuration: Configuration
+    ports: Callable[[Repository], ConsistentPorts]
+
+    def on_request(self, event: object) -> dict[str, Any]:
+        """Check for the workflow, and say what was found. Raises CheckRefused."""
+        request = ConsistentRequest.read(event)
+        repository = self.configuration.find(request.repository)
+        if repository is None:
+            raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was judged")
+        verdict = check_consistent(repository, request.state, request.execution, self.ports(repository)).verdict
+        _tell(verdict)
+        findings = [{"severity": each.severity, "id": each.id, "keys": each.keys} for each in verdict.findings]
+        return {
+            "outcome": verdict.outcome,
+            "state": verdict.state,
+            "generation": verdict.generation,
+            "findings": findings,
+        }
+
+
+def _tell(verdict: Verdict) -> None:
+    """Log and count."""
+    ids = [f"{finding.severity} {finding.id}" for finding in verdict.findings]
+    extra = {"repository": verdict.repository, "state": verdict.state, "outcome": verdict.outcome, "findings": ids}
+    (logger.info if verdict.outcome == "pass" else logger.error)(
+        "consistent checked", extra={**extra, **verdict.figures}
+    )
+    metrics.add_dimension(name="repository", value=verdict.repository)
+    for severity in Severity:
+        count = sum(finding.severity is severity for finding in verdict.findings)
+        metrics.add_metric(name=f"Consistent{severity.capitalize()}s", unit=MetricUnit.Count, value=count)
+    metrics.flush_metrics()
+
+
+@cache
+def _function() -> ConsistentFunction:
+    environment = Environment.read()
+    s3 = boto3.client("s3", config=CLIENT)
+    dynamodb = boto3.client("dynamodb", config=CLIENT)
+    notifier = SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts)
+
+    def ports(repository: Repository) -> ConsistentPorts:
+        return ConsistentPorts(
+            bucket=S3BucketConfiguration(s3, repository.bucket),
+            lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
+            ledger=DynamoLedgerReader(dynamodb, environment.ledger),
+            verdicts=DynamoVerdictReader(dynamodb, environment.operations),
+            acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
+            notifier=notifier,
+            log=DynamoVerdictLog(dynamodb, environment.operations),
+        )
+
+    return ConsistentFunction(read_bundled(), ports)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """`{"repository", "state": "" | id, "execution"}` -> `{"outcome", "state", "generation", "findings": [{"severity",
+    "id", "keys"}]}`. Raises CheckRefused."""
+    return _function().on_request(event)

@@ -1,0 +1,51 @@
+"""What about a plan makes a person look first: how much it frees, and what is not restic's.
+
+By the time versions may go, they were hidden for the whole grace and no kept state names them; these findings are the
+last time that anybody can notice. They say how much, and carry no evidence, so that none can be acknowledged in
+advance: approving names the digest of one plan.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from functions.domain.prune.plan import Total
+from functions.domain.repositories import Thresholds
+from functions.domain.restic import FileType
+from functions.domain.values import Finding, RepositoryName, Severity
+
+FREES_MUCH = "prune-frees-much"
+TAKES_ALIENS = "prune-takes-aliens"
+
+
+def odd(
+    totals: Iterable[Total], level: int, thresholds: Thresholds, repository: RepositoryName, now: datetime
+) -> Iterator[Finding]:
+    """What is odd about a plan that deletes `totals`.
+
+    `level`: bytes of packs that the repository usually holds (`Baseline.level`), which what an attacker uploads just
+    before does not raise; 0: nothing is known, and whatever is freed is much.
+    """
+    counted = list(totals)
+    freed = sum(each.bytes for each in counted if each.type is not FileType.LOCK)
+    if freed > thresholds.prune_frees * level:
+        usual = (
+            f"{freed / level:.0%} of the {level:,} that it usually holds" if level else "and what is usual, is unknown"
+        )
+        yield Finding(
+            FREES_MUCH,
+            Severity.HOLD,
+            repository,
+            now,
+            f"the plan frees {freed:,} bytes, {usual}; the threshold is {thresholds.prune_frees:.0%}",
+            "if your `restic forget --prune` did it, approve; else reject, and restore before the kept states end",
+        )
+    aliens = sum(each.entries for each in counted if each.type is FileType.ALIEN)
+    if aliens:
+        yield Finding(
+            TAKES_ALIENS,
+            Severity.HOLD,
+            repository,
+            now,
+            f"the plan deletes {aliens} version(s) or marker(s) of keys that are not restic's",
+            "approve if they may go; else reject, and copy them away first",
+        )

@@ -1,0 +1,164 @@
+"""What record says of a state before it commits it: the rules of level `consistent`, from the same listing.
+
+gather: the headers of kept states, the last verdict, what was acknowledged  ->  decide: the rules, the verdict,
+what of it is news  ->  apply: tell people the news, then append the verdict.
+
+Security rules:
+- No state is committed without a verdict. A verdict names its state by id, so that of a state which was never
+  committed speaks of nothing.
+- News is told before the verdict that makes it old is appended: killed in between, it is told twice, never not.
+- What only the ledger's entries show, record cannot see: what the last check found stands until another check.
+- Nothing that was written down before keeps a new state from being recorded: what of it cannot be read counts
+  as nothing known, so that more is found and told, and the check says what is wrong with it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from functions.domain.consistent.baseline import WEEK, baseline, comparands
+from functions.domain.consistent.case import Case
+from functions.domain.consistent.check import NEED_THE_LEDGER, judge
+from functions.domain.consistent.fresh import Fresh
+from functions.domain.documents import UnreadableDocument
+from functions.domain.findings import Acknowledgement
+from functions.domain.ledger import StateDamaged, read_state
+from functions.domain.notices import notice_of
+from functions.domain.ports import (
+    AcknowledgementReader,
+    LedgerReader,
+    Notifier,
+    NotTold,
+    VerdictLog,
+    VerdictReader,
+)
+from functions.domain.repositories import Repository
+from functions.domain.restic import FileType
+from functions.domain.roots import manifest_root
+from functions.domain.state import StateHeader
+from functions.domain.values import Finding, ObjectVersion, RepositoryName
+from functions.domain.verdict import CheckLevel, Verdict, conclude, news
+
+BY_RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictPorts:
+    """All that a verdict may touch beside the ledger."""
+
+    verdicts: VerdictReader
+    acknowledgements: AcknowledgementReader
+    notifier: Notifier
+    log: VerdictLog
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The kept states that a new one is compared with."""
+
+    headers: tuple[StateHeader, ...]
+    """In any order: all that a baseline looks at, and the oldest that has key files."""
+    days: int
+    """How far back a baseline looks."""
+
+    def cuts(self, at: datetime) -> list[datetime]:
+        """The instants that a state cut at `at` is compared with, entry by entry."""
+        wanted = comparands(self.headers, None, at, self.days)
+        return [header.cut_time for header in (wanted.reference, wanted.old) if header is not None]
+
+
+def look_back(repository: Repository, now: datetime, ledger: LedgerReader) -> Past:
+    """Reads headers only, and however many states there are, only the newest ones and a few of the oldest."""
+    days = repository.thresholds.baseline_days
+    begin = now - timedelta(days=days) - WEEK
+    found: list[StateHeader] = []
+    # An old header that cannot be read is the check's to report; what was read until then counts.
+    with suppress(UnreadableDocument):
+        for header in ledger.headers(repository.repository):
+            found.append(header)
+            if header.cut_time < begin:
+                break
+        else:
+            return Past(tuple(found), days)
+        for header in ledger.headers(repository.repository, oldest_first=True):
+            if header.generation >= found[-1].generation:
+                break
+            if FileType.KEY in header.by_type:
+                found.append(header)
+                break
+    return Past(tuple(found), days)
+
+
+def judge_listing(
+    repository: Repository, fresh: Fresh, past: Past, ledger: LedgerReader, *, object_lock: bool
+) -> tuple[Finding, ...]:
+    """What the rules find in a listing that was watched for `past.cuts`. Until people approve states, none is."""
+    wanted = comparands(past.headers, None, fresh.cut.time, past.days)
+    known = baseline(
+        past.headers,
+        None,
+        reference=_entries(wanted.reference, fresh, ledger),
+        old=_entries(wanted.old, fresh, ledger),
+    )
+    return judge(Case(repository=repository, fresh=fresh, baseline=known, object_lock=object_lock))
+
+
+def judge_state(header: StateHeader, findings: Sequence[Finding], ports: VerdictPorts) -> Verdict:
+    """Conclude from `findings` what is to be said of a state that is about to be committed; tell and append it."""
+    name = header.repository
+    previous = _previous(name, ports.verdicts)
+    judged = conclude(
+        header,
+        CheckLevel.CONSISTENT,
+        [*findings, *_checks_findings(previous, ports.verdicts)],
+        _acknowledged(name, ports.acknowledgements),
+        judged_at=header.recorded_at,
+        by=BY_RECORD,
+        figures={"objects": header.objects, "bytes": header.bytes},
+    )
+    if untold := news(judged.verdict, previous):
+        try:
+            ports.notifier.notify(notice_of(name, CheckLevel.CONSISTENT, untold, header.id))
+        except NotTold:
+            # A backup that is not recorded is lost, and a notice that comes late is late. So the state is recorded,
+            # and the verdict says who was not told: to the next one, of the next event or of the schedule, these
+            # findings are news again. Until then the log and a metric say it.
+            judged = judged.untold(untold)
+    ports.log.append(judged)
+    return judged.verdict
+
+
+def _entries(header: StateHeader | None, fresh: Fresh, ledger: LedgerReader) -> tuple[ObjectVersion, ...]:
+    """The entries of a kept state: the listing as of its cut where that is proven to be them, else the ledger's."""
+    if header is None:
+        return ()
+    shown = fresh.past[header.cut_time]
+    if manifest_root(shown) == header.manifest_root:
+        return shown
+    # Something in the bucket is gone or backdated: the recorded entries count, not what is made of them.
+    try:
+        return read_state(ledger, header)
+    except StateDamaged:
+        return shown
+
+
+def _previous(name: RepositoryName, verdicts: VerdictReader) -> Verdict | None:
+    with suppress(UnreadableDocument):
+        return next((each for each in verdicts.verdicts(name) if each.level is CheckLevel.CONSISTENT), None)
+    return None
+
+
+def _checks_findings(previous: Verdict | None, verdicts: VerdictReader) -> list[Finding]:
+    """What the last verdict has from a check."""
+    if previous is None or not any(each.id in NEED_THE_LEDGER for each in previous.findings):
+        return []
+    with suppress(UnreadableDocument):
+        return [finding for finding in verdicts.findings(previous) if finding.id in NEED_THE_LEDGER]
+    return []
+
+
+def _acknowledged(name: RepositoryName, acknowledgements: AcknowledgementReader) -> tuple[Acknowledgement, ...]:
+    with suppress(UnreadableDocument):
+        return acknowledgements.acknowledgements(name)
+    return ()

@@ -1,0 +1,96 @@
+"""Permissions that several steps have, each written once, with the reason that they share."""
+
+from collections.abc import Sequence
+
+from functions.domain.repositories import Repository
+from infra.arns import Arns
+from infra.permission import Permission, allow, by_tens
+
+ANY_TARGET = "targets are chosen at restore, among those that repositories.toml allows"
+ACKNOWLEDGEMENTS = "ack#*"
+"""Partitions of the operations table that hold what approvers laid to rest (functions/storage/verdicts.py)."""
+
+
+def list_versions(arns: Arns, *, because: str) -> list[Permission]:
+    """List every version and marker of each repository, and nothing beside its prefix."""
+    return [
+        allow(
+            "s3:ListBucketVersions",
+            on=arns.bucket(repository.bucket),
+            because=because,
+            when={"StringLike": {"s3:prefix": f"{repository.key_prefix}*"}} if repository.prefix else None,
+        )
+        for repository in arns.configuration.repositories
+    ]
+
+
+def versioning_and_clock(arns: Arns, *, because: str) -> list[Permission]:
+    """Ask how versions are kept; the answer also carries S3's clock."""
+    return [
+        allow("s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning", on=some, because=because)
+        for some in by_tens([arns.bucket(name) for name in arns.configuration.buckets])
+    ]
+
+
+def read_versions(arns: Arns, repositories: Sequence[Repository], *, because: str) -> list[Permission]:
+    """Read any version of `repositories`, encrypted or not."""
+    keys = sorted({repository.kms_key for repository in repositories if repository.kms_key})
+    return [
+        *(
+            allow(
+                "s3:GetObjectVersion",
+                on=some,
+                because=because,
+                wildcard="a state names any object of its repository",
+            )
+            for some in by_tens([arns.objects(repository) for repository in repositories])
+        ),
+        *(
+            allow("kms:Decrypt", on=some, because="S3 decrypts what is read in the caller's name")
+            for some in by_tens(keys)
+        ),
+    ]
+
+
+def tell_gone_from_denied(arns: Arns, repositories: Sequence[Repository]) -> list[Permission]:
+    """Goes with `read_versions`."""
+    return [
+        allow(
+            "s3:ListBucket",
+            on=some,
+            because="without it S3 says of a version that is gone that it is denied, not that it is missing",
+        )
+        for some in by_tens([arns.bucket(name) for name in dict.fromkeys(each.bucket for each in repositories)])
+    ]
+
+
+def look_at_targets(arns: Arns, *, because: str) -> list[Permission]:
+    """List and read the buckets that restores may write to."""
+    return [
+        allow("s3:ListBucket", on=arns.restore_targets, because=because, wildcard=ANY_TARGET),
+        allow(
+            "s3:GetObject",
+            on=[f"{target}/*" for target in arns.restore_targets],
+            because=because,
+            wildcard=ANY_TARGET,
+        ),
+    ]
+
+
+def append_to_operations(arns: Arns, *, because: str) -> Permission:
+    """Append to the operations table, but no acknowledgement: only an approver lays a finding to rest."""
+    return allow(
+        "dynamodb:PutItem",
+        on=arns.operations,
+        because=because,
+        when={
+            "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [ACKNOWLEDGEMENTS]},
+            # ForAllValues is also true of a request without the key.
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
+    )
+
+
+def tell_people(arns: Arns) -> Permission:
+    """Publish to the topic of alerts."""
+    return allow("sns:Publish", on=arns.alerts, because="tells people of a FAIL or HOLD that is new")

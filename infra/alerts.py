@@ -1,0 +1,98 @@
+"""How people hear that something is wrong: one topic, and the alarms that speak through it.
+
+The topic belongs to the stateful stack. Whoever gets e-mail from it confirmed that once, by hand: a deployment of
+code must not silence it.
+"""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.arns import Arns
+
+TELLERS = ("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete")
+"""The steps that tell people of findings."""
+
+
+class Alerts(Construct):
+    """The topic, who may publish to it, and who is told by e-mail.
+
+    Not encrypted with a key of KMS: a notice counts and names findings, never a key or a path, goes out as plain
+    e-mail anyway, and CloudWatch's alarms cannot use the key that costs nothing.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns) -> None:
+        super().__init__(scope, construct_id)
+        topic = sns.CfnTopic(self, "Topic", topic_name=arns.names.alerts)
+        sns.CfnTopicPolicy(self, "Policy", topics=[topic.ref], policy_document=topic_policy(arns))
+        for address in arns.configuration.alert_emails:
+            sns.CfnSubscription(self, f"Email-{address}", topic_arn=topic.ref, protocol="email", endpoint=address)
+
+
+def topic_policy(arns: Arns) -> dict[str, Any]:
+    """Steps that judge, and this deployment's alarms, publish; nobody else does, and nobody without TLS.
+
+    A forged "all is well", or a flood of alarms, would hide a true one.
+    """
+    where = arns.surroundings
+    tellers = [where.role(arns.names.role(step)) for step in TELLERS]
+    publish = {"Action": "sns:Publish", "Resource": arns.alerts}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                **publish,
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                "Sid": "DenyOthers",
+                "Effect": "Deny",
+                "Principal": "*",
+                **publish,
+                "Condition": {
+                    "ArnNotEquals": {"aws:PrincipalArn": tellers},
+                    # CloudWatch comes as a service, which has no such ARN; the next statement limits it.
+                    "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+                },
+            },
+            {
+                "Sid": "AllowAlarms",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                **publish,
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": arns.account},
+                    "ArnLike": {"aws:SourceArn": arns.alarms},
+                },
+            },
+        ],
+    }
+
+
+def alarm(
+    scope: Construct, construct_id: str, *, metric: cloudwatch.IMetric, description: str, arns: Arns
+) -> cloudwatch.Alarm:
+    """Tell people as soon as `metric` is above nothing."""
+    made = cloudwatch.Alarm(
+        scope,
+        construct_id,
+        alarm_description=description,
+        metric=metric,
+        threshold=0,
+        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        evaluation_periods=1,
+        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+    )
+    made.add_alarm_action(actions.SnsAction(sns.Topic.from_topic_arn(made, "Topic", arns.alerts)))
+    return made
+
+
+EVERY = cdk.Duration.minutes(5)
+"""How often an alarm looks."""

@@ -1,0 +1,303 @@
+"""The functions of the check, each with its exact permissions beside it.
+
+A check looks at everything, so it must not be able to change anything: it reads, and appends what it found. Who
+reads with the restic password (`check-complete`) writes nothing at all; `conclude-complete`, which never sees the
+password, writes what it reported. Findings are laid to rest by `acknowledge` alone, which approvers call.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.access import (
+    ACKNOWLEDGEMENTS,
+    append_to_operations,
+    list_versions,
+    look_at_targets,
+    read_versions,
+    tell_gone_from_denied,
+    tell_people,
+    versioning_and_clock,
+)
+from infra.arns import Arns
+from infra.functions import Step
+from infra.permission import Permission, allow, by_tens
+
+ONE_PROCESSOR_MB = 1769
+"""Lambda gives a function of this size one processor, which is all that hashing uses."""
+
+
+class CheckSteps:
+    """The steps of the workflow, in the order of the levels, and `acknowledge`; all directly beneath `scope`."""
+
+    def __init__(self, scope: Construct, *, arns: Arns, code: lambda_.Code) -> None:
+        self.posture = Step(
+            scope,
+            "Posture",
+            step="check-posture",
+            handler="functions.check.posture.handler",
+            description="Judges how a repository's bucket is configured and what its hosts may do",
+            arns=arns,
+            code=code,
+            permissions=_posture(arns),
+            timeout=cdk.Duration.minutes(5),
+            memory_mb=512,
+        )
+        self.consistent = Step(
+            scope,
+            "Consistent",
+            step="check-consistent",
+            handler="functions.check.consistent.handler",
+            description="Judges a state and its bucket from the listing alone",
+            arns=arns,
+            code=code,
+            permissions=_consistent(arns),
+            timeout=cdk.Duration.minutes(15),
+            memory_mb=2048,
+        )
+        self.plan_content = Step(
+            scope,
+            "PlanContent",
+            step="plan-content",
+            handler="functions.check.plan_content.handler",
+            description="Plans which object versions of a state are to be hashed",
+            arns=arns,
+            code=code,
+            permissions=_plan_content(arns),
+            timeout=cdk.Duration.minutes(15),
+            memory_mb=2048,
+        )
+        self.hash_content = Step(
+            scope,
+            "HashContent",
+            step="hash-content",
+            handler="functions.check.hash_content.handler",
+            description="Reads one batch of object versions and compares their bytes with their names",
+            arns=arns,
+            code=code,
+            permissions=_hash_content(arns),
+            timeout=cdk.Duration.minutes(15),
+            memory_mb=ONE_PROCESSOR_MB,
+        )
+        self.conclude_content = Step(
+            scope,
+            "ConcludeContent",
+            step="conclude-content",
+            handler="functions.check.conclude_content.handler",
+            description="Concludes from all hashes what a state's content is worth",
+            arns=arns,
+            code=code,
+            permissions=_conclude_content(arns),
+            timeout=cdk.Duration.minutes(15),
+            memory_mb=2048,
+        )
+        self.complete = Step(
+            scope,
+            "Complete",
+            step="check-complete",
+            handler="functions.check.complete.handler",
+            description="Reads a state, or a restored copy of it, with the restic password; writes nothing",
+            arns=arns,
+            code=code,
+            permissions=_complete(arns),
+            timeout=cdk.Duration.minutes(15),
+            memory_mb=3008,
+        )
+        self.conclude_complete = Step(
+            scope,
+            "ConcludeComplete",
+            step="conclude-complete",
+            handler="functions.check.conclude_complete.handler",
+            description="Concludes from check-complete's report whether a state is complete",
+            arns=arns,
+            code=code,
+            permissions=_conclude_complete(arns),
+            timeout=cdk.Duration.minutes(5),
+            memory_mb=512,
+        )
+        self.acknowledge = Step(
+            scope,
+            "Acknowledge",
+            step="acknowledge",
+            handler="functions.check.acknowledge.handler",
+            description="Lays findings to rest that an approver has dealt with",
+            arns=arns,
+            code=code,
+            permissions=_acknowledge(arns),
+            timeout=cdk.Duration.minutes(1),
+            memory_mb=512,
+        )
+
+
+_AN_EXECUTION = "a check's files are named by its repository and its execution"
+_VERDICT = "findings and verdicts are appended"
+_SAID_BEFORE = "what was acknowledged is no finding, and what the last verdict said is no news"
+
+
+def _posture(arns: Arns) -> list[Permission]:
+    where = arns.surroundings
+    principals = dict.fromkeys(
+        principal
+        for repository in arns.configuration.repositories
+        for principal in (*where.hosts(repository), *where.maintenance(repository))
+    )
+    return [
+        *(
+            allow(
+                "s3:GetBucketAcl",
+                "s3:GetBucketObjectLockConfiguration",
+                "s3:GetBucketOwnershipControls",
+                "s3:GetBucketPolicy",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetBucketVersioning",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetLifecycleConfiguration",
+                "s3:GetReplicationConfiguration",
+                on=some,
+                because="how the bucket is configured, all of which it judges; no object and no listing",
+            )
+            for some in by_tens([arns.bucket(name) for name in arns.configuration.buckets])
+        ),
+        *(
+            allow(
+                "iam:SimulatePrincipalPolicy",
+                on=some,
+                because="whether a host holds a right to destroy versions or to end their protection",
+            )
+            for some in by_tens(list(principals))
+        ),
+        allow(
+            "access-analyzer:CheckAccessNotGranted",
+            on="*",
+            because="whether the bucket's policy grants such a right by itself",
+            wildcard="it judges a document that it is given; there is no resource to name",
+        ),
+        allow("dynamodb:GetItem", on=arns.ledger, because="findings say at which state of the chain they were made"),
+        allow("dynamodb:Query", on=arns.operations, because="what the last posture kept: drift is told against it"),
+        append_to_operations(arns, because=_VERDICT),
+        tell_people(arns),
+    ]
+
+
+def _consistent(arns: Arns) -> list[Permission]:
+    return [
+        *list_versions(arns, because="every version that a kept state names must still be there"),
+        *versioning_and_clock(arns, because="S3's clock, and whether a version without an id can be replaced"),
+        _read_states(arns),
+        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        append_to_operations(arns, because=_VERDICT),
+        tell_people(arns),
+    ]
+
+
+def _plan_content(arns: Arns) -> list[Permission]:
+    return [
+        _read_states(arns),
+        allow("dynamodb:Query", on=arns.operations, because="which sets of versions were verified before"),
+        _read_files(arns, because="what of them was not read is in the batches of the checks that verified them"),
+        _tell_missing_from_denied(arns),
+        allow(
+            "s3:PutObject",
+            on=[arns.records(f"checks/*/{file}") for file in ("plan.json", "manifest.json", "batches/*")],
+            because="writes plan, manifest and batches; never a result",
+            wildcard=_AN_EXECUTION,
+        ),
+    ]
+
+
+def _hash_content(arns: Arns) -> list[Permission]:
+    repositories = arns.configuration.repositories
+    return [
+        *read_versions(arns, repositories, because="compares the bytes of each version with its name"),
+        *tell_gone_from_denied(arns, repositories),
+        _read_files(arns, because="reads its batch, by version id"),
+        allow(
+            "s3:PutObject",
+            on=arns.records("checks/*/results/*"),
+            because="writes what it hashed; never a plan",
+            wildcard=_AN_EXECUTION,
+        ),
+    ]
+
+
+def _conclude_content(arns: Arns) -> list[Permission]:
+    return [
+        _read_states(arns),
+        _read_files(arns, because="reads the plan by version id, and the results"),
+        _tell_missing_from_denied(arns),
+        allow("s3:GetBucketVersioning", on=arns.bucket(arns.records_name), because="S3's clock"),
+        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        allow(
+            "dynamodb:GetItem",
+            on=arns.operations,
+            because="what no name proves is compared with its hash at first sight",
+        ),
+        append_to_operations(arns, because=f"{_VERDICT}, hashes at first sight, and which versions are verified"),
+        tell_people(arns),
+    ]
+
+
+def _complete(arns: Arns) -> list[Permission]:
+    """Whoever holds the password could write a repository that verifies: so this one writes nothing, anywhere."""
+    readable = [each for each in arns.configuration.repositories if each.restic_password_secret]
+    secrets = sorted({str(each.restic_password_secret) for each in readable})
+    return [
+        _read_states(arns),
+        *(
+            # One statement each: a secret's name has up to 512 characters. Secrets Manager puts six of its own behind
+            # the name, which a person need not copy: the name finds the secret, the whole ARN is what is authorized.
+            allow(
+                "secretsmanager:GetSecretValue",
+                on=[secret, f"{secret}-??????"],
+                because="a restic password that repositories.toml names, with or without the end of its ARN",
+            )
+            for secret in secrets
+        ),
+        *read_versions(arns, readable, because="reads the very versions that the state names"),
+        *tell_gone_from_denied(arns, readable),
+        *look_at_targets(arns, because="reads a restored copy instead, when asked for it"),
+    ]
+
+
+def _conclude_complete(arns: Arns) -> list[Permission]:
+    return [
+        _read_states(arns),
+        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        append_to_operations(arns, because=_VERDICT),
+        tell_people(arns),
+    ]
+
+
+def _acknowledge(arns: Arns) -> list[Permission]:
+    return [
+        allow("dynamodb:Query", on=arns.operations, because="the finding and its evidence, exactly as they were told"),
+        allow(
+            "dynamodb:PutItem",
+            on=arns.operations,
+            because="appends what an approver laid to rest; never a verdict",
+            when={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [ACKNOWLEDGEMENTS]},
+                # ForAllValues is also true of a request without the key.
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        ),
+    ]
+
+
+def _read_states(arns: Arns) -> Permission:
+    return allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="reads the states that it judges by")
+
+
+def _read_files(arns: Arns, *, because: str) -> Permission:
+    return allow(
+        "s3:GetObject", "s3:GetObjectVersion", on=arns.records("checks/*"), because=because, wildcard=_AN_EXECUTION
+    )
+
+
+def _tell_missing_from_denied(arns: Arns) -> Permission:
+    """Goes with `_read_files`. Without a condition on the prefix: when an object is asked for, none is named."""
+    return allow(
+        "s3:ListBucket",
+        on=arns.bucket(arns.records_name),
+        because="what was never written must read as missing, not as denied",
+    )

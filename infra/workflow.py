@@ -1,0 +1,194 @@
+"""What every workflow has: retries, a manifest that nobody can swap, a log, a trace, and the role it runs as."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.arns import Arns
+from infra.functions import log_group, tracing
+from infra.permission import Permission, allow
+from infra.policy import make_role
+
+_LAMBDA_TROUBLE = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+]
+"""Lambda's own failures, which say nothing about the step."""
+_OUT_OF_TIME = ["Sandbox.Timedout", "States.Timeout"]
+
+
+def retry_lambda_trouble(task: tasks.LambdaInvoke) -> None:
+    """Try again when Lambda itself fails."""
+    task.add_retry(
+        errors=_LAMBDA_TROUBLE,
+        interval=cdk.Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=6,
+        max_delay=cdk.Duration.minutes(2),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+
+
+def retry_out_of_time(task: tasks.LambdaInvoke) -> None:
+    """Try a batch again that ran out of time: it does only what is missing."""
+    task.add_retry(
+        errors=_OUT_OF_TIME,
+        interval=cdk.Duration.seconds(10),
+        max_attempts=3,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+
+
+@jsii.implements(sfn.IItemReader)
+class PinnedJsonReader(sfn.S3JsonItemReader):
+    """An S3JsonItemReader that reads one version of its object, which CDK's own cannot."""
+
+    def __init__(self, *, bucket: s3.IBucket, key: str, version_id: str) -> None:
+        super().__init__(bucket=bucket, key=key)
+        self._version_id = version_id
+
+    def render(self, query_language: sfn.QueryLanguage | None = None) -> Any:
+        rendered = dict(super().render(query_language))
+        rendered["Arguments"] = {**rendered["Arguments"], "VersionId": self._version_id}
+        return rendered
+
+
+def for_each_batch(
+    scope: Construct,
+    name: str,
+    *,
+    label: str,
+    do: tasks.LambdaInvoke,
+    parallel: int,
+    records: str,
+    more: Mapping[str, str] | None = None,
+) -> sfn.DistributedMap:
+    """`do` for each batch of the manifest that variable `$plan` names, `parallel` at a time.
+
+    `do` is given plan, plan_version, execution, batch, and what `more` selects.
+    """
+    batches = sfn.DistributedMap.jsonata(
+        scope,
+        name,
+        label=label,
+        item_reader=PinnedJsonReader(
+            bucket=s3.Bucket.from_bucket_name(scope, "Records", records),
+            key="{% $plan.manifest.key %}",
+            version_id="{% $plan.manifest.version_id %}",
+        ),
+        item_selector={
+            "batch": "{% $states.context.Map.Item.Value %}",
+            "plan": "{% $plan.plan %}",
+            "plan_version": "{% $plan.plan_version %}",
+            "execution": "{% $states.context.Execution.Name %}",
+            **(more or {}),
+        },
+        max_concurrency=parallel,
+        # One batch that fails must not stop the others: the step that follows tells what is missing.
+        tolerated_failure_percentage=100,
+        # Nothing: thousands of results would exceed the 256 KiB of a state; they are in the records bucket.
+        outputs="{% {} %}",
+    )
+    batches.item_processor(do, mode=sfn.ProcessorMode.DISTRIBUTED, execution_type=sfn.ProcessorType.STANDARD)
+    return batches
+
+
+def state_machine(
+    scope: Construct,
+    *,
+    name: str,
+    step: str,
+    definition: sfn.IChainable,
+    invokes: Sequence[str],
+    manifests: str,
+    arns: Arns,
+    timeout: cdk.Duration,
+) -> sfn.StateMachine:
+    """The state machine `name`, which runs as role `<step>-workflow`.
+
+    It may invoke the steps `invokes`, and read the manifests of its map, `manifests` in the records bucket.
+    """
+    machine = sfn.StateMachine(
+        scope,
+        "Workflow",
+        state_machine_name=name,
+        query_language=sfn.QueryLanguage.JSONATA,
+        definition_body=sfn.DefinitionBody.from_chainable(definition),
+        role=make_role(
+            Construct(scope, "WorkflowRole"),
+            arns.names.role(f"{step}-workflow"),
+            trust=iam.PrincipalWithConditions(
+                iam.ServicePrincipal("states.amazonaws.com"),
+                {"StringEquals": {"aws:SourceAccount": arns.account}},
+            ),
+            description=f"Runs the {step} workflow",
+            permissions=_permissions(arns, name, invokes, manifests),
+        ),
+        timeout=timeout,
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            # The prefix keeps CloudWatch's one resource policy for such logs from filling up.
+            destination=log_group(scope, "Logs", f"/aws/vendedlogs/states/{name}", arns),
+            level=sfn.LogLevel.ALL,
+            include_execution_data=False,
+        ),
+    )
+    # CDK's own permissions for the map; those of the role are written below.
+    machine.node.try_remove_child("DistributedMapPolicy")
+    return machine
+
+
+def _permissions(arns: Arns, name: str, invokes: Sequence[str], manifests: str) -> list[Permission]:
+    return [
+        allow("lambda:InvokeFunction", on=[arns.function(step) for step in invokes], because="its steps"),
+        allow(
+            "states:StartExecution",
+            on=arns.state_machine(name),
+            because="a Distributed Map starts each child as an execution of this same workflow",
+        ),
+        allow(
+            "states:DescribeExecution",
+            "states:StopExecution",
+            on=[arns.executions(name), arns.map_children(name)],
+            because="a Distributed Map follows its children, and stops them when it is stopped",
+            wildcard="Step Functions names the children",
+        ),
+        allow(
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            on=arns.records(manifests),
+            because="reads the manifest, pinned by its version id",
+            wildcard="a manifest lies beside its plan, which is named when it is made",
+        ),
+        allow(
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:UpdateLogDelivery",
+            on="*",
+            because="Step Functions sets up the delivery of its log in the role's name",
+            wildcard="log deliveries have no resources to name",
+        ),
+        allow(
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
+            on="*",
+            because="active tracing asks which requests to sample",
+            wildcard="X-Ray has no resources to name",
+        ),
+        tracing(),
+    ]
