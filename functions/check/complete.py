@@ -28,7 +28,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from functions.configuration import read_bundled
-from functions.domain.completeness import CheckRequest, CompletenessReport, figures_of, state_to_read
+from functions.domain.checking import CheckRefused, CheckRequest, state_to_judge
+from functions.domain.completeness import CompletenessReport, figures_of
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import LedgerReader, PasswordReader, TargetDenied, TargetLister, TargetMissing
@@ -40,7 +41,6 @@ from functions.domain.structure.check import check_structure
 from functions.domain.structure.reading import RangedReader
 from functions.domain.structure.report import Level, Tally, Troubles
 from functions.domain.values import ObjectVersion
-from functions.domain.verdict import CheckRefused
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3RangedReader
@@ -82,7 +82,7 @@ class State:
 
 def recorded_state(ledger: LedgerReader, repository: Repository, wanted: str) -> State:
     """The state of that id, or the newest. Raises CheckRefused."""
-    header = state_to_read(ledger, repository.repository, wanted)
+    header = state_to_judge(ledger, repository.repository, wanted)
     try:
         return State(header, read_state(ledger, header))
     except (StateDamaged, UnreadableDocument) as error:

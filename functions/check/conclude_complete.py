@@ -12,7 +12,6 @@ Permissions of `rwm-conclude-complete`, and why:
 Security rules:
 - It never sees the password, and who sees the password never writes: a report cannot do more than be wrong.
 - Without a report that can be read, of just this state and copy, the verdict is a HOLD.
-- People are told before the verdict is appended: killed in between, they are told twice, and never not at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,24 +26,22 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
+from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, pronounce, state_to_judge
 from functions.domain.completeness import (
-    CheckRequest,
     CompletenessReport,
     figures_of,
     findings_of,
     keys_named,
     not_judged,
-    state_to_read,
     why_it_failed,
 )
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, read_state
-from functions.domain.notices import notice_of
-from functions.domain.ports import AcknowledgementReader, LedgerReader, Notifier, VerdictLog, VerdictReader
+from functions.domain.ports import LedgerReader
 from functions.domain.restore import Location
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, Severity
-from functions.domain.verdict import CheckLevel, CheckRefused, Judged, Verdict, conclude, news
+from functions.domain.verdict import CheckLevel, Judged, Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.ledger import DynamoLedgerReader
@@ -72,31 +69,24 @@ class ConcludePorts:
     """All that a conclusion may touch."""
 
     ledger: LedgerReader
-    acknowledgements: AcknowledgementReader
-    verdicts: VerdictReader
-    log: VerdictLog
-    notifier: Notifier
+    verdict: VerdictPorts
 
 
 def conclude_complete(request: ConcludeRequest, ports: ConcludePorts, now: datetime) -> Judged:
     """Judge the state, tell what is new, and append the verdict. Raises CheckRefused for a state that is not there."""
-    header = state_to_read(ports.ledger, request.repository, request.state)
+    header = state_to_judge(ports.ledger, request.repository, request.state)
     findings, figures = _found(request, header, ports.ledger)
     target = str(request.target) if request.target is not None else None
-    judged = conclude(
+    return pronounce(
         header,
         CheckLevel.COMPLETE,
         findings,
-        ports.acknowledgements.acknowledgements(header.repository),
+        ports.verdict,
         judged_at=now,
         by=request.execution,
         target=target,
         figures=figures,
     )
-    if told := news(judged.verdict, _previous(ports.verdicts, judged.verdict)):
-        ports.notifier.notify(notice_of(header.repository, CheckLevel.COMPLETE, told, header.id))
-    ports.log.append(judged)
-    return judged
 
 
 def _found(
@@ -124,20 +114,6 @@ def _pinned(ledger: LedgerReader, header: StateHeader, keys: frozenset[ObjectKey
         raise CheckRefused(f"{error}; nothing was judged") from error
 
 
-def _previous(verdicts: VerdictReader, verdict: Verdict) -> Verdict | None:
-    """The last verdict at this level, on the repository or on this same copy."""
-    before = (
-        verdicts.verdicts(verdict.repository) if verdict.target is None else verdicts.copy_verdicts(verdict.repository)
-    )
-    return next((each for each in before if _is_of_the_same(each, verdict)), None)
-
-
-def _is_of_the_same(one: Verdict, other: Verdict) -> bool:
-    """A copy of another state is another copy."""
-    same = (one.level, one.target) == (other.level, other.target)
-    return same and (one.target is None or one.state == other.state)
-
-
 # --- the Lambda function -----------------------------------------------------------------------------------
 
 logger = Logger(service="conclude-complete")
@@ -151,10 +127,12 @@ def _ports() -> ConcludePorts:
     dynamodb = boto3.client("dynamodb", config=CLIENT)
     return ConcludePorts(
         ledger=DynamoLedgerReader(dynamodb, environment.ledger),
-        acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
-        verdicts=DynamoVerdictReader(dynamodb, environment.operations),
-        log=DynamoVerdictLog(dynamodb, environment.operations),
-        notifier=SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts),
+        verdict=VerdictPorts(
+            verdicts=DynamoVerdictReader(dynamodb, environment.operations),
+            acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
+            notifier=SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts),
+            log=DynamoVerdictLog(dynamodb, environment.operations),
+        ),
     )
 
 

@@ -34,27 +34,17 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
+from functions.domain.checking import VerdictPorts, pronounce
 from functions.domain.content.files import NotThePlan, read_plan, result_file
 from functions.domain.content.judge import MOST_SIGHTS, Read, figures, findings, sights_in_turn
 from functions.domain.content.plan import ContentBatch, ContentPlan, name_of
 from functions.domain.content.results import ContentResult
 from functions.domain.content.sets import damaged_parts, verified_set
 from functions.domain.documents import Part, UnreadableDocument
-from functions.domain.notices import notice_of
-from functions.domain.ports import (
-    AcknowledgementReader,
-    FirstSightLog,
-    LedgerReader,
-    Notifier,
-    RecordReader,
-    VerdictLog,
-    VerdictReader,
-    VerifiedSetLog,
-    VersionGone,
-)
+from functions.domain.ports import FirstSightLog, LedgerReader, RecordReader, VerifiedSetLog, VersionGone
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, RepositoryName, StateId, VersionId
-from functions.domain.verdict import CheckLevel, Judged, Verdict, conclude, news
+from functions.domain.verdict import CheckLevel, Judged
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration
@@ -90,10 +80,7 @@ class ConclusionPorts:
     stored: RecordReader
     memory: VerifiedSetLog
     sights: FirstSightLog
-    acknowledgements: AcknowledgementReader
-    verdicts: VerdictReader
-    log: VerdictLog
-    notifier: Notifier
+    verdict: VerdictPorts
 
 
 def conclude_content(request: ConcludeRequest, ports: ConclusionPorts, *, now: datetime) -> Judged:
@@ -102,19 +89,15 @@ def conclude_content(request: ConcludeRequest, ports: ConclusionPorts, *, now: d
     header = _header(ports.ledger, plan, request.state)
     read = _compare_sights(plan, _results(ports.stored, plan), ports.sights)
     _remember(plan, request.plan_version, read, ports.memory)
-    judged = conclude(
+    return pronounce(
         header,
         CheckLevel.CONTENT,
         findings(plan, read),
-        ports.acknowledgements.acknowledgements(plan.repository),
+        ports.verdict,
         judged_at=now,
         by=request.execution,
         figures=figures(plan, read),
     )
-    if new := news(judged.verdict, _last_verdict(ports.verdicts, plan.repository)):
-        ports.notifier.notify(notice_of(plan.repository, CheckLevel.CONTENT, new, header.id))
-    ports.log.append(judged)
-    return judged
 
 
 def _header(ledger: LedgerReader, plan: ContentPlan, state: StateId) -> StateHeader:
@@ -155,11 +138,6 @@ def _remember(plan: ContentPlan, plan_version: VersionId, read: Read, memory: Ve
     memory.append(verified_set(plan, plan_version, read))
 
 
-def _last_verdict(verdicts: VerdictReader, repository: RepositoryName) -> Verdict | None:
-    of_content = (each for each in verdicts.verdicts(repository) if each.level is CheckLevel.CONTENT)
-    return next(of_content, None)
-
-
 # --- the Lambda function ---------------------------------------------------------------------------
 
 logger = Logger(service="conclude-content")
@@ -186,10 +164,12 @@ def _conclude(request: ConcludeRequest) -> Judged:
         stored=S3RecordReader(s3, environment.records),
         memory=DynamoVerifiedSets(dynamodb, operations),
         sights=DynamoFirstSights(dynamodb, operations),
-        acknowledgements=DynamoAcknowledgements(dynamodb, operations),
-        verdicts=DynamoVerdictReader(dynamodb, operations),
-        log=DynamoVerdictLog(dynamodb, operations),
-        notifier=SnsNotifier(sns, environment.alerts),
+        verdict=VerdictPorts(
+            verdicts=DynamoVerdictReader(dynamodb, operations),
+            acknowledgements=DynamoAcknowledgements(dynamodb, operations),
+            notifier=SnsNotifier(sns, environment.alerts),
+            log=DynamoVerdictLog(dynamodb, operations),
+        ),
     )
     # The records bucket's clock is S3's, too, and this step touches no protected bucket.
     return conclude_content(request, ports, now=S3BucketConfiguration(s3, environment.records).now())

@@ -10,7 +10,6 @@ state in the ledger is not what was recorded.
 Security rules:
 - Entries are believed only with the proofs of `read_state`, headers only as links of one chain. What fails them is
   a finding about that state, and everything else is judged all the same.
-- News is told before the verdict that makes it old is appended: killed in between, it is told twice, never not.
 - It reads no object, and changes nothing but the operations table.
 """
 
@@ -27,32 +26,25 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from functions.configuration import read_bundled
-from functions.domain.completeness import CheckRequest
+from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, pronounce
 from functions.domain.consistent.baseline import Comparands, baseline, comparands
-from functions.domain.consistent.case import Case
+from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import judge
 from functions.domain.consistent.fresh import Fresh, observe
 from functions.domain.consistent.kept import Kept
+from functions.domain.content.known import Memory
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
-from functions.domain.notices import notice_of
-from functions.domain.ports import (
-    AcknowledgementReader,
-    BucketConfiguration,
-    LedgerReader,
-    Notifier,
-    VerdictLog,
-    VerdictReader,
-    VersionLister,
-)
+from functions.domain.ports import BucketConfiguration, LedgerReader, VerifiedMemory, VersionLister
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import ChunkSet, Head, StateHeader
 from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId, VersionId
-from functions.domain.verdict import CheckLevel, CheckRefused, Judged, Verdict, conclude, news
+from functions.domain.verdict import CheckLevel, Judged, Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.notices import SnsNotifier
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
@@ -74,10 +66,8 @@ class ConsistentPorts:
     bucket: BucketConfiguration
     lister: VersionLister
     ledger: LedgerReader
-    verdicts: VerdictReader
-    acknowledgements: AcknowledgementReader
-    notifier: Notifier
-    log: VerdictLog
+    memory: VerifiedMemory
+    verdict: VerdictPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +107,16 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
         ),
         object_lock=not fresh.nulls or ports.bucket.object_lock(),
     )
-    judged = conclude(
+    case = decided(case, lambda doubtful: ports.memory.proven_among(doubtful, header))
+    return pronounce(
         header,
         CheckLevel.CONSISTENT,
         [*judge(case), *state_damaged(repository, states.damaged)],
-        ports.acknowledgements.acknowledgements(repository.repository),
+        ports.verdict,
         judged_at=ports.bucket.now(),
         by=execution,
         figures={"objects": header.objects, "bytes": header.bytes, "states": len(headers)},
     )
-    if told := news(judged.verdict, _previous(repository, ports.verdicts)):
-        ports.notifier.notify(notice_of(repository.repository, CheckLevel.CONSISTENT, told, header.id))
-    ports.log.append(judged)
-    return judged
 
 
 def _headers(repository: Repository, ledger: LedgerReader) -> Sequence[StateHeader]:
@@ -212,11 +199,6 @@ def state_damaged(repository: Repository, damaged: Mapping[StateId, datetime]) -
         )
 
 
-def _previous(repository: Repository, verdicts: VerdictReader) -> Verdict | None:
-    judged = verdicts.verdicts(repository.repository)
-    return next((each for each in judged if each.level is CheckLevel.CONSISTENT), None)
-
-
 # --- the Lambda function -----------------------------------------------------------------------------------
 
 logger = Logger(service="check-consistent")
@@ -266,17 +248,22 @@ def _function() -> ConsistentFunction:
     environment = Environment.read()
     s3 = boto3.client("s3", config=CLIENT)
     dynamodb = boto3.client("dynamodb", config=CLIENT)
-    notifier = SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts)
+    ledger = DynamoLedgerReader(dynamodb, environment.ledger)
+    memory = Memory(DynamoVerifiedSets(dynamodb, environment.operations), ledger)
+    verdict = VerdictPorts(
+        verdicts=DynamoVerdictReader(dynamodb, environment.operations),
+        acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
+        notifier=SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts),
+        log=DynamoVerdictLog(dynamodb, environment.operations),
+    )
 
     def ports(repository: Repository) -> ConsistentPorts:
         return ConsistentPorts(
             bucket=S3BucketConfiguration(s3, repository.bucket),
             lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
-            ledger=DynamoLedgerReader(dynamodb, environment.ledger),
-            verdicts=DynamoVerdictReader(dynamodb, environment.operations),
-            acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
-            notifier=notifier,
-            log=DynamoVerdictLog(dynamodb, environment.operations),
+            ledger=ledger,
+            memory=memory,
+            verdict=verdict,
         )
 
     return ConsistentFunction(read_bundled(), ports)

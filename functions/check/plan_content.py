@@ -16,26 +16,26 @@ Run again, it plans again: each plan is pinned by version ids and is whole.
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from functions.configuration import read_bundled
 from functions.domain.batches import ManifestItem, encode_batch, encode_manifest
+from functions.domain.checking import CheckRefused, CheckRequest, state_to_judge
 from functions.domain.content.files import batch_file, manifest_file, plan_file
 from functions.domain.content.known import Memory
 from functions.domain.content.plan import ContentBatch, ContentPlan, batch_digest, choose, cut_batches, draw_plan
-from functions.domain.documents import Part, UnreadableDocument
-from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
+from functions.domain.documents import Part
+from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import LedgerReader, RecordWriter
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionId
-from functions.domain.verdict import CheckRefused
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.content import DynamoVerifiedSets
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 THREADS = 16
 
 
-class PlanRequest(Part):
+class PlanRequest(CheckRequest):
     """Which state to read."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -60,18 +60,6 @@ class PlanRequest(Part):
     everything: bool = Field(alias="all")
     """Read what was verified before, too."""
     execution: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@!-]{0,79}$")]
-
-    @classmethod
-    def read(cls, event: object) -> Self:
-        """Raises CheckRefused naming each wrong field."""
-        try:
-            return cls.model_validate(event)
-        except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
-            raise CheckRefused(f"the request is malformed ({wrong}); nothing was read") from error
 
 
 class WrittenPlan(Part):
@@ -107,12 +95,10 @@ def plan_content(
 def _proven_state(
     ledger: LedgerReader, repository: RepositoryName, wanted: str
 ) -> tuple[StateHeader, Sequence[ObjectVersion]]:
+    header = state_to_judge(ledger, repository, wanted)
     try:
-        header = choose_state(ledger.headers(repository), wanted or "latest", repository)
-        if header.repository != repository:
-            raise CheckRefused(f"state {header.id} is of repository {header.repository}; nothing was read")
         return header, read_state(ledger, header)
-    except (NoSuchState, StateDamaged, UnreadableDocument) as error:
+    except StateDamaged as error:
         raise CheckRefused(f"{error}; nothing was read") from error
 
 
@@ -174,7 +160,7 @@ def _plan(request: PlanRequest) -> WrittenPlan:
     environment = Environment.read()
     repository = configuration.find(request.repository)
     if repository is None:
-        raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was read")
+        raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was judged")
     ledger = DynamoLedgerReader(dynamodb, environment.ledger)
     return plan_content(
         repository,

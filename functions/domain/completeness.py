@@ -18,16 +18,13 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
-from functions.domain.documents import Document, Part, UnreadableDocument
+from functions.domain.documents import Document, UnreadableDocument
 from functions.domain.findings import FindingId
-from functions.domain.ledger import NoSuchState, choose_state
-from functions.domain.ports import LedgerReader
 from functions.domain.restic import FileType, file_type
 from functions.domain.restore import Location
 from functions.domain.state import StateHeader
 from functions.domain.structure.report import SHOWN, StructureReport, Trouble, Troubles
-from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, RepositoryName, Severity, StateId
-from functions.domain.verdict import CheckRefused
+from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId
 
 LARGEST_REPORT = 200_000
 """Bytes of a report as JSON: Step Functions carries 256 KiB from one state to the next."""
@@ -82,33 +79,6 @@ def _showing(content: Any, most: int) -> Any:
     if not isinstance(content, dict):
         return content
     return {name: part[:most] if name == "shown" else _showing(part, most) for name, part in content.items()}
-
-
-class CheckRequest(Part):
-    """What a step is asked for."""
-
-    @classmethod
-    def read(cls, event: object) -> Self:
-        """Raises CheckRefused naming each wrong field, and quoting none."""
-        try:
-            return cls.model_validate(event)
-        except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
-        raise CheckRefused(f"the request is malformed ({wrong}); nothing was judged")
-
-
-def state_to_read(ledger: LedgerReader, repository: RepositoryName, wanted: str) -> StateHeader:
-    """The state of the id `wanted`, or the newest one if that is empty. Raises CheckRefused."""
-    try:
-        header = choose_state(ledger.headers(repository), wanted or "latest", repository)
-    except (NoSuchState, UnreadableDocument) as error:
-        raise CheckRefused(f"{error}; nothing was judged") from error
-    if header.repository != repository:
-        raise CheckRefused(f"state {header.id} is of repository {header.repository}; nothing was judged")
-    return header
 
 
 def figures_of(report: CompletenessReport) -> dict[str, int]:

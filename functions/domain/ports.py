@@ -444,6 +444,18 @@ class VerifiedSets(Protocol):
         ...
 
 
+class VerifiedMemory(Protocol):
+    """What `content.known.Memory` tells of remembered sets. Needs dynamodb:Query on the operations table, and to read
+    the ledger."""
+
+    def proven_among(self, versions: Sequence[ObjectVersion], header: StateHeader) -> frozenset[VersionName]:
+        """Those of `versions` whose bytes were read and hash to their names. `header` is of a state near to them.
+
+        Raises UnreadableDocument.
+        """
+        ...
+
+
 class VerifiedSetLog(VerifiedSets, Protocol):
     """Needs dynamodb:PutItem on the operations table as well. Appending the same again changes nothing."""
 

@@ -31,13 +31,6 @@ _BEST_FIRST: tuple[Outcome, ...] = ("pass", "hold", "fail")
 _WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
 
 
-class CheckRefused(Exception):
-    """A check must not begin; nothing was judged. The message says why, and what would do.
-
-    The workflow knows it by this name, and ends by it.
-    """
-
-
 class CheckLevel(StrEnum):
     """How deep a check looks; each includes those before it."""
 

@@ -17,40 +17,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from functions.domain.checking import VerdictPorts
 from functions.domain.consistent.baseline import WEEK, baseline, comparands
-from functions.domain.consistent.case import Case
+from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import NEED_THE_LEDGER, judge
 from functions.domain.consistent.fresh import Fresh
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.notices import notice_of
-from functions.domain.ports import (
-    AcknowledgementReader,
-    LedgerReader,
-    Notifier,
-    NotTold,
-    VerdictLog,
-    VerdictReader,
-)
+from functions.domain.ports import AcknowledgementReader, LedgerReader, NotTold, VerdictReader, VerifiedMemory
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.roots import manifest_root
 from functions.domain.state import StateHeader
-from functions.domain.values import Finding, ObjectVersion, RepositoryName
+from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, VersionId
 from functions.domain.verdict import CheckLevel, Verdict, conclude, news
 
 BY_RECORD = "record"
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictPorts:
-    """All that a verdict may touch beside the ledger."""
-
-    verdicts: VerdictReader
-    acknowledgements: AcknowledgementReader
-    notifier: Notifier
-    log: VerdictLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +75,13 @@ def look_back(repository: Repository, now: datetime, ledger: LedgerReader) -> Pa
 
 
 def judge_listing(
-    repository: Repository, fresh: Fresh, past: Past, ledger: LedgerReader, *, object_lock: bool
+    repository: Repository,
+    fresh: Fresh,
+    past: Past,
+    ledger: LedgerReader,
+    memory: VerifiedMemory,
+    *,
+    object_lock: bool,
 ) -> tuple[Finding, ...]:
     """What the rules find in a listing that was watched for `past.cuts`. Until people approve states, none is."""
     wanted = comparands(past.headers, None, fresh.cut.time, past.days)
@@ -101,7 +91,8 @@ def judge_listing(
         reference=_entries(wanted.reference, fresh, ledger),
         old=_entries(wanted.old, fresh, ledger),
     )
-    return judge(Case(repository=repository, fresh=fresh, baseline=known, object_lock=object_lock))
+    case = Case(repository=repository, fresh=fresh, baseline=known, object_lock=object_lock)
+    return judge(decided(case, lambda doubtful: _proven(doubtful, past, memory)))
 
 
 def judge_state(header: StateHeader, findings: Sequence[Finding], ports: VerdictPorts) -> Verdict:
@@ -127,6 +118,14 @@ def judge_state(header: StateHeader, findings: Sequence[Finding], ports: Verdict
             judged = judged.untold(untold)
     ports.log.append(judged)
     return judged.verdict
+
+
+def _proven(
+    doubtful: Sequence[ObjectVersion], past: Past, memory: VerifiedMemory
+) -> frozenset[tuple[ObjectKey, VersionId]]:
+    """What the checks of content have read already."""
+    newest = max(past.headers, key=lambda header: header.generation, default=None)
+    return memory.proven_among(doubtful, newest) if newest is not None else frozenset()
 
 
 def _entries(header: StateHeader | None, fresh: Fresh, ledger: LedgerReader) -> tuple[ObjectVersion, ...]:

@@ -24,7 +24,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
 from functions.domain import chunks
+from functions.domain.checking import VerdictPorts
 from functions.domain.consistent.fresh import Fresh, observe
+from functions.domain.content.known import Memory
 from functions.domain.cut import Cut, cut_time, may_list
 from functions.domain.findings import FindingId
 from functions.domain.notices import notice_of
@@ -35,6 +37,7 @@ from functions.domain.ports import (
     OnceFindingLog,
     RecordingInFlight,
     RecordingLedger,
+    VerifiedMemory,
     VersionLister,
 )
 from functions.domain.recording import Answered, Due, NotYet, Outcome, Recorded, Refused, Wish, decide, look_again
@@ -44,9 +47,10 @@ from functions.domain.values import AttemptId, Finding, Severity, Versioning
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.record.answering import RecordFunction, logger
-from functions.record.judging import Past, VerdictPorts, judge_listing, judge_state, look_back
+from functions.record.judging import Past, judge_listing, judge_state, look_back
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoFindingLog
@@ -69,6 +73,7 @@ class RecordPorts:
     ledger: RecordingLedger
     anchor: HeadAnchor
     findings: OnceFindingLog
+    memory: VerifiedMemory
     verdict: VerdictPorts
     pause: Callable[[float], None] = time.sleep
     new_attempt: Callable[[], AttemptId] = lambda: AttemptId(uuid.uuid4().hex)
@@ -104,7 +109,7 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
         if fresh.cut.null_versions and not object_lock:
             outcome: Outcome = _refuse(_null_finding(repository, fresh.cut), CheckLevel.CONSISTENT, head, ports)
         else:
-            findings = judge_listing(repository, fresh, past, ports.ledger, object_lock=object_lock)
+            findings = judge_listing(repository, fresh, past, ports.ledger, ports.memory, object_lock=object_lock)
             outcome = _commit(repository, fresh.cut, findings, attempt, head, wish.cause, ports)
     except BaseException:
         # Not to make the next run wait for the lease to end. When even this fails, the lease ends by itself.
@@ -232,6 +237,8 @@ def _function() -> RecordFunction:
     environment = Environment.read()
     s3 = boto3.client("s3", config=CLIENT)
     dynamodb = boto3.client("dynamodb", config=CLIENT)
+    ledger = DynamoRecordingLedger(dynamodb, environment.ledger)
+    memory = Memory(DynamoVerifiedSets(dynamodb, environment.operations), ledger)
     verdicts = VerdictPorts(
         verdicts=DynamoVerdictReader(dynamodb, environment.operations),
         acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
@@ -243,9 +250,10 @@ def _function() -> RecordFunction:
         ports = RecordPorts(
             bucket=S3BucketConfiguration(s3, repository.bucket),
             lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
-            ledger=DynamoRecordingLedger(dynamodb, environment.ledger),
+            ledger=ledger,
             anchor=S3HeadAnchor(s3, environment.records),
             findings=DynamoFindingLog(dynamodb, environment.operations),
+            memory=memory,
             verdict=verdicts,
         )
         return record(repository, wish, ports)

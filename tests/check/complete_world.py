@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from functions.check.complete import check_complete, check_copy, recorded_state
 from functions.check.conclude_complete import ConcludePorts, ConcludeRequest, conclude_complete
+from functions.domain.checking import VerdictPorts
 from functions.domain.completeness import CompletenessReport
 from functions.domain.repositories import Repository
 from functions.domain.state import StateHeader
@@ -97,7 +98,8 @@ class World(Recorded):
             "report": report and report.payload,
             "error": None,
         }
-        ports = ConcludePorts(self.ledger, self.acknowledgements, self.verdicts, self.verdicts, self.notifier)
+        verdict = VerdictPorts(self.verdicts, self.acknowledgements, self.notifier, self.verdicts)
+        ports = ConcludePorts(self.ledger, verdict)
         return conclude_complete(ConcludeRequest.read(request | changed), ports, self.s3.clock.now())
 
     def judge(self, header: StateHeader, *, level: Level = Level.READ_DATA) -> Judged:

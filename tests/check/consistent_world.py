@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from functions.check.consistent import ConsistentPorts, check_consistent
+from functions.domain.checking import VerdictPorts
+from functions.domain.content.known import Memory
 from functions.domain.values import Severity
 from functions.domain.verdict import Judged
 from tests.fakes.ports import FakeBucketConfiguration, FakeVersionLister
@@ -22,10 +24,8 @@ class Check:
             bucket=FakeBucketConfiguration(world.s3, BUCKET),
             lister=FakeVersionLister(world.s3, BUCKET, world.repository.key_prefix),
             ledger=world.ledger,
-            verdicts=world.verdicts,
-            acknowledgements=world.acknowledgements,
-            notifier=world.notifier,
-            log=world.verdicts,
+            memory=Memory(world.sets, world.ledger),
+            verdict=VerdictPorts(world.verdicts, world.acknowledgements, world.notifier, world.verdicts),
         )
 
     def run(self, state: str = "") -> Judged:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functions.check.conclude_content import ConcludeRequest, ConclusionPorts, conclude_content
 from functions.check.hash_content import HashRequest, ObjectHasher, hash_content, read_announced
 from functions.check.plan_content import WrittenPlan, plan_content
+from functions.domain.checking import VerdictPorts
 from functions.domain.content.files import manifest_file, read_batch, read_plan
 from functions.domain.content.known import Memory
 from functions.domain.content.plan import ContentPlan
@@ -116,10 +117,7 @@ class World(backed_up.World):
             stored=FakeRecordReader(self.s3, RECORDS, "conclude-content"),
             memory=self.memory,
             sights=self.sights,
-            acknowledgements=self.acknowledgements,
-            verdicts=self.verdicts,
-            log=self.verdicts,
-            notifier=self.notifier,
+            verdict=VerdictPorts(self.verdicts, self.acknowledgements, self.notifier, self.verdicts),
         )
         return conclude_content(request, ports, now=self.s3.clock.second())
 

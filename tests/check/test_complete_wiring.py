@@ -15,12 +15,12 @@ from moto import mock_aws
 
 from functions.check import complete, conclude_complete
 from functions.domain import chunks
+from functions.domain.checking import CheckRefused
 from functions.domain.cut import take_cut
 from functions.domain.ports import PasswordUnavailable
 from functions.domain.repositories import Configuration
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.domain.verdict import CheckRefused
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.verdicts import DynamoVerdictReader

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from functions.check.conclude_complete import ConcludeRequest
+from functions.domain.checking import CheckRefused
 from functions.domain.completeness import CompletenessReport
 from functions.domain.restore import Location
 from functions.domain.state import StateHeader
 from functions.domain.structure.report import Level, StructureReport, Trouble, Troubles
 from functions.domain.values import StateId
-from functions.domain.verdict import CheckLevel, CheckRefused, Verdict
+from functions.domain.verdict import CheckLevel, Verdict
 from tests.check.complete_world import World
 from tests.fakes.faults import Call, CallLog, Crash, Moment
 from tests.restore.world import EXECUTION, REPOSITORY, TARGET, a_backup, a_pack

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from functions.check.consistent import ConsistentFunction
+from functions.domain.checking import CheckRefused
+from functions.domain.content.sets import VerifiedSet
 from functions.domain.ledger import read_state
 from functions.domain.ports import NotTold
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import StateHeader
-from functions.domain.values import ObjectKey, Severity
-from functions.domain.verdict import CheckLevel, CheckRefused
+from functions.domain.values import Digest, ObjectKey, Severity, VersionId
+from functions.domain.verdict import CheckLevel
 from tests.builders import named, pack, sha256
 from tests.check.consistent_world import Check
 from tests.fakes.faults import CallLog, Crash, FailOnce, KillAt, Moment
+from tests.fakes.s3_model import Attributes
 from tests.record.lived import DAY, KEY, Upload, back_up, current, lived, write
 from tests.record.world import ALPHA, BUCKET, World
 
@@ -420,3 +423,63 @@ def test_the_entries_that_it_believes_are_those_that_a_restore_believes(check: C
     assert check.found() == set()
     for header in check.world.headers():
         assert {version.key for version in read_state(check.world.ledger, header)} >= {ObjectKey("config"), KEY}
+
+
+# --- what the checks of content have read ------------------------------------------------------------------
+
+KMS = "arn:aws:kms:eu-central-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+
+
+def remember(world: World, header: StateHeader, *, unread: tuple[int, ...] = ()) -> None:
+    """A check of content has read all of a state, but for these batches."""
+    execution, plan_version = f"of {header.generation}", VersionId("v")
+    world.sets.append(
+        VerifiedSet(
+            repository=ALPHA,
+            state=header.id,
+            generation=header.generation,
+            cut_time=header.cut_time,
+            execution=execution,
+            plan=Digest(sha256(execution)),
+            plan_version=plan_version,
+            unread=unread,
+        )
+    )
+
+
+def retried_under_kms() -> tuple[World, StateHeader, StateHeader]:
+    """A pack whose PUT was retried after a state had it: under KMS the same bytes have another ETag."""
+    world = lived(3, kms_key=KMS)
+    before = world.headers()[0]
+    (retried, *_) = current(world, "data/")
+    world.s3.put(BUCKET, retried, world.s3.get(BUCKET, retried).body, Attributes(kms_key_id=KMS))
+    world.clock.advance(timedelta(hours=1))
+    world.event()
+    return world, before, world.headers()[0]
+
+
+def test_under_kms_a_retried_upload_is_a_hold_until_the_contents_of_both_states_were_read() -> None:
+    world, before, after = retried_under_kms()
+    check = Check(world)
+    remember(world, before)
+    assert check.found() == {"pack-overwritten"}
+    # Which versions were in the batch, only the plan says, and nobody reads plans here.
+    remember(world, after, unread=(0,))
+    assert check.found() == {"pack-overwritten"}
+    remember(world, after)
+    assert check.found() == set()
+    world.clock.advance(timedelta(hours=1))
+    world.event()
+    newest = next(world.verdicts.verdicts(ALPHA))
+    assert (newest.by, newest.outcome) == ("record", "pass")
+
+
+def test_what_is_remembered_and_cannot_be_read_proves_nothing() -> None:
+    world, before, after = retried_under_kms()
+    remember(world, before)
+    remember(world, after)
+    world.sets.stored = dict.fromkeys(world.sets.stored, b"{}")
+    assert Check(world).found() == {"pack-overwritten"}
+    world.clock.advance(timedelta(hours=1))
+    world.event()
+    assert next(world.verdicts.verdicts(ALPHA)).outcome == "hold"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from functions.check.hash_content import ATTEMPTS, TIME_TO_TELL, ObjectHasher
+from functions.domain.checking import CheckRefused
 from functions.domain.content import judge, plan, results
 from functions.domain.content.files import NotThePlan, batch_file, plan_file, read_batch, result_file
 from functions.domain.content.known import Memory
@@ -15,7 +16,7 @@ from functions.domain.findings import FindingId
 from functions.domain.ports import NotRead, VersionGone
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, ObjectVersion, Severity, StateId, VersionId
-from functions.domain.verdict import CheckLevel, CheckRefused, news
+from functions.domain.verdict import CheckLevel, news
 from tests.builders import pack as pack_key
 from tests.builders import version
 from tests.check.content_world import Bodies, World, found, keys_of
@@ -128,7 +129,7 @@ def test_the_newest_state_is_planned_when_none_is_named(world: World, state: Sta
 
 
 def test_a_state_that_does_not_exist_is_refused(world: World, state: StateHeader) -> None:
-    with pytest.raises(CheckRefused, match=r"has no state 0000.*nothing was read"):
+    with pytest.raises(CheckRefused, match=r"has no state 0000.*nothing was judged"):
         world.plan_content("0" * 64)
 
 

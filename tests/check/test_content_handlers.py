@@ -13,9 +13,10 @@ from moto.sns.models import sns_backends
 from pydantic import ValidationError
 
 from functions.check import conclude_content, hash_content, plan_content
+from functions.domain.checking import CheckRefused
 from functions.domain.state import StateHeader
 from functions.domain.values import RepositoryName
-from functions.domain.verdict import CheckLevel, CheckRefused
+from functions.domain.verdict import CheckLevel
 from functions.storage.verdicts import DynamoVerdictReader
 from tests.restore.test_handlers import record, table
 from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, a_backup, a_pack
@@ -142,7 +143,7 @@ def test_files_lie_where_the_functions_roles_may_write_them(deployed: Deployed) 
 )
 def test_a_refusal_says_what_was_not_done_and_writes_nothing(deployed: Deployed, wrong: dict[str, Any]) -> None:
     request = {"repository": "beta", "state": "", "all": False, "execution": "monday"}
-    with pytest.raises(CheckRefused, match="nothing was read"):
+    with pytest.raises(CheckRefused, match="nothing was judged"):
         invoke(plan_content, {**request, **wrong})
     assert "Contents" not in deployed.s3.list_objects_v2(Bucket=RECORDS)
 

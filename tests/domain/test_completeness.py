@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.domain.checking import CheckRefused, state_to_judge
 from functions.domain.completeness import (
     CompletenessReport,
     figures_of,
     findings_of,
     keys_named,
     not_judged,
-    state_to_read,
     why_it_failed,
 )
 from functions.domain.documents import UnreadableDocument
@@ -29,7 +29,7 @@ from functions.domain.structure.report import (
     Troubles,
 )
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, Severity, StateId
-from functions.domain.verdict import CheckLevel, CheckRefused, conclude, outcome_of
+from functions.domain.verdict import CheckLevel, conclude, outcome_of
 from tests.builders import NOON, named, pack, version
 from tests.domain.judging import header
 from tests.fakes.ledger import FakeLedger
@@ -341,7 +341,7 @@ def ledger_with_a_state(repository: str = "alpha") -> FakeLedger:
 
 def test_no_state_named_is_the_newest() -> None:
     for wanted in ("", STATE.id):
-        assert state_to_read(ledger_with_a_state(), STATE.repository, wanted) == STATE
+        assert state_to_judge(ledger_with_a_state(), STATE.repository, wanted) == STATE
 
 
 def test_a_state_that_is_not_there_is_refused() -> None:
@@ -351,4 +351,4 @@ def test_a_state_that_is_not_there_is_refused() -> None:
         (ledger_with_a_state("beta"), "beta", STATE.id),
     ):
         with pytest.raises(CheckRefused, match="nothing was judged"):
-            state_to_read(ledger, RepositoryName(repository), wanted)
+            state_to_judge(ledger, RepositoryName(repository), wanted)

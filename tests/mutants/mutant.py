@@ -21,7 +21,7 @@ class Mutant(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     breaks: Annotated[str, Field(min_length=2)]
     """The promise (P1 to P7 of docs/design.md) and what an attacker or a crash would gain."""
-    file: Annotated[str, Field(pattern=r"^functions/.*\.py$")]
+    file: Annotated[str, Field(pattern=r"^(cli|functions|infra)/.*\.py$")]
     old: Annotated[str, Field(min_length=1)]
     """Exactly as it stands in `file`, once."""
     new: str

@@ -5,15 +5,17 @@ from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from itertools import count
 
+from functions.domain.checking import VerdictPorts
+from functions.domain.content.known import Memory
 from functions.domain.ledger import read_state
 from functions.domain.recording import Outcome, Wish
 from functions.domain.repositories import Repository
 from functions.domain.state import Cause, StateHeader
 from functions.domain.values import AttemptId, RepositoryName, Severity
 from functions.domain.verdict import CheckLevel, Verdict
-from functions.record.judging import VerdictPorts
 from functions.record.record import RecordPorts, record
 from tests.fakes.clock import FakeClock
+from tests.fakes.content import FakeVerifiedSets
 from tests.fakes.faults import Hook, nothing
 from tests.fakes.ledger import FakeFindingLog, FakeLedger
 from tests.fakes.operations import FakeAcknowledgements, FakeNotifier, FakeVerdicts
@@ -39,6 +41,7 @@ class World:
     verdicts: FakeVerdicts = field(default_factory=FakeVerdicts)
     acknowledgements: FakeAcknowledgements = field(default_factory=FakeAcknowledgements)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    sets: FakeVerifiedSets = field(default_factory=FakeVerifiedSets)
     attempts: Iterator[int] = field(default_factory=count)
 
     server: InitVar[FakeS3 | None] = None
@@ -70,6 +73,7 @@ class World:
             ledger=self.ledger,
             anchor=FakeHeadAnchor(self.s3, RECORDS),
             findings=self.findings,
+            memory=Memory(self.sets, self.ledger),
             verdict=VerdictPorts(self.verdicts, self.acknowledgements, self.notifier, self.verdicts),
             pause=self.pause,
             new_attempt=lambda: AttemptId(f"attempt-{next(self.attempts)}"),

@@ -1,8 +1,9 @@
 """One deployment for all tests here, and what takes long begun at once: while it waits, the tests go on."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from local.credentials import PRINCIPALS, issue_profiles
 from local.deploy import deploy
 from local.embedded import EmbeddedAws
 from local.synthesis import ROOT, synthesize
+from tests.system.judged import Attacked, Opened, attack_and_mend, look_inside
 from tests.system.scenes import (
     Adopted,
     Alpha,
@@ -39,11 +41,15 @@ BUILD = ROOT / "build" / "system"
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     configuration = read_toml(REPOSITORIES)
     assembly = synthesize(REPOSITORIES, BUILD / "cdk.out", principals=PRINCIPALS)
-    with EmbeddedAws.start(tmp_path_factory.mktemp("aws")) as aws:
+    with (
+        EmbeddedAws.start(tmp_path_factory.mktemp("aws")) as aws,
+        # Not forked: the threads of the scenes hold locks.
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as terminals,
+    ):
         aws.client("s3").create_bucket(Bucket="somebody-elses-bucket")
         deploy(aws, assembly)
         issue_profiles(aws, configuration.names)
-        yield System(aws, configuration)
+        yield System(aws, configuration, terminals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Begun:
     wide: Future[dict[str, Any]]
     adopted: Future[Adopted]
     backups: Future[Backups]
+    opened: Future[Opened]
+    attacked: Future[Attacked]
     plain_assembly: Path
     changed_assembly: Future[Path]
 
@@ -64,7 +72,7 @@ class Begun:
 @pytest.fixture(scope="session", autouse=True)
 def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
     source = tmp_path_factory.mktemp("source") / "file"
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(10) as pool:
         yield Begun(
             burst=pool.submit(burst, system),
             schedule=pool.submit(run_the_schedule, system),
@@ -73,6 +81,8 @@ def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             wide=pool.submit(fill_two_batches, system),
             adopted=pool.submit(adopt, system),
             backups=pool.submit(back_up_and_prune, system, source),
+            opened=pool.submit(look_inside, system),
+            attacked=pool.submit(attack_and_mend, system),
             plain_assembly=BUILD / "cdk.out",
             changed_assembly=pool.submit(_changed_assembly),
         )

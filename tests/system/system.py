@@ -7,8 +7,9 @@ import random
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +29,10 @@ from functions.domain.repositories import Configuration, Repository
 from local.embedded import ACCOUNT, REGION, EmbeddedAws
 
 PASSWORD = "a password for tests"
-DENIED = ("AccessDenied", "AccessDeniedException", "403")
+# SNS has a word of its own.
+DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
+LEADS_ELSEWHERE = ("AWS_", "RESTIC_", "RWM_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+"""How variables begin that would lead a program away from the embedded AWS."""
 
 Clients = Callable[[str], Any]
 """Makes a client of a service, with somebody's credentials."""
@@ -52,6 +56,8 @@ class System:
 
     aws: EmbeddedAws
     configuration: Configuration
+    terminals: Executor
+    """Processes in which people type: `rwm` takes over stdout, so that only one thread of ours can run it."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _sessions: dict[str, Aws] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
@@ -122,8 +128,7 @@ class System:
         """Run the real restic on a repository with a profile's own credentials."""
         repository = self.repository(name)
         url = f"s3:{self.aws.endpoint_url}/{repository.bucket}/{repository.prefix}".rstrip("/")
-        leads_elsewhere = ("AWS_", "RESTIC_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(leads_elsewhere)}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(LEADS_ELSEWHERE)}
         return subprocess.run(
             ["restic", "--no-cache", "-r", url, *arguments],
             env={**inherited, **self.aws.environment, "AWS_PROFILE": profile, "RESTIC_PASSWORD": PASSWORD},
@@ -147,6 +152,13 @@ class System:
             raise result.exception
         assert result.stdout, f"rwm {' '.join(arguments)} ended with {result.exit_code} and said: {result.stderr}"
         return Answer(result.exit_code, json.loads(result.stdout))
+
+    def typed(self, *arguments: str, profile: str = "operator") -> Answer:
+        """Type `rwm ARGUMENTS --json` at a terminal; in any thread."""
+        elsewhere = (key for key in os.environ if key.startswith(LEADS_ELSEWHERE))
+        environment = {**dict.fromkeys(elsewhere), **self.aws.environment, "AWS_PROFILE": profile}
+        exit_code, said = self.terminals.submit(type_rwm, arguments, environment).result()
+        return Answer(exit_code, json.loads(said))
 
     def ask_for_a_state(self, name: str) -> Answer:
         """What `rwm record` shows; in any thread."""
@@ -216,17 +228,13 @@ class System:
 
     def as_role(self, role: str) -> Clients:
         """Clients with a session of `role`. Roles of steps trust their service only, so for a moment the
-        administrator lets an examiner in, too."""
+        administrator lets an examiner in, too: beside the service, which may need it at that moment."""
         iam = self.client("iam")
         arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
         trusted = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
         examiner = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/examiner"}}
-        iam.update_assume_role_policy(
-            RoleName=role,
-            PolicyDocument=json.dumps(
-                {"Version": "2012-10-17", "Statement": [{**examiner, "Action": "sts:AssumeRole"}]}
-            ),
-        )
+        both = {**trusted, "Statement": [*trusted["Statement"], {**examiner, "Action": "sts:AssumeRole"}]}
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(both))
         try:
             session = self.examiner("sts").assume_role(RoleArn=arn, RoleSessionName="examiner")
         finally:
@@ -250,10 +258,10 @@ class System:
         return self._clients_of(iam.create_access_key(UserName=name)["AccessKey"])
 
     @contextmanager
-    def denying(self, role: str, actions: Sequence[str], resource: str) -> Iterator[None]:
+    def denying(self, role: str, actions: Sequence[str], *resources: str) -> Iterator[None]:
         """For a while `role` is denied something that it needs."""
         iam = self.client("iam")
-        statement = {"Effect": "Deny", "Action": list(actions), "Resource": resource}
+        statement = {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_role_policy(RoleName=role, PolicyName="for-a-while", PolicyDocument=document)
         try:
@@ -282,6 +290,15 @@ class System:
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s; the log:\n{self.aws.log_tail()}"
             time.sleep(0.3)
         return found
+
+
+def type_rwm(arguments: Sequence[str], environment: Mapping[str, str | None]) -> tuple[int, str]:
+    """Run `rwm ARGUMENTS --json` in this process: its exit code and its document."""
+    result = CliRunner(env=environment).invoke(app, [*arguments, "--json"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise AssertionError("".join(traceback.format_exception(result.exception)))
+    assert result.stdout, f"rwm {' '.join(arguments)} ended with {result.exit_code} and said: {result.stderr}"
+    return result.exit_code, result.stdout
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> str:

@@ -1,12 +1,13 @@
 """One repository's case: the fresh listing, and everything that it is judged against."""
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 
 from functions.domain.consistent.baseline import Baseline
 from functions.domain.consistent.fresh import Fresh
+from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.repositories import Repository
 from functions.domain.values import Evidence, Finding, ListedVersion, ObjectKey, ObjectVersion, Severity, VersionId
@@ -58,6 +59,30 @@ class Case:
         shown = tuple(evidence)
         first = min((each.since for each in shown), default=self.now)
         return Finding(finding, severity, self.repository.repository, since or first, what, remedy, shown)
+
+
+def decided(case: Case, proven: "ProvenAmong") -> Case:
+    """The same case, with what `proven` knows of the versions that the listing cannot tell apart.
+
+    It is asked only where that can make a difference: without MD5 ETags, about keys with several versions. What of
+    it cannot be read proves nothing: the finding stays.
+    """
+    doubtful = [
+        version
+        for history in case.fresh.histories
+        if any(case.compare(history.versions[-1], each) is Bytes.UNKNOWN for each in history.versions[:-1])
+        for version in history.versions
+    ]
+    if not doubtful:
+        return case
+    try:
+        return replace(case, proven=proven(doubtful))
+    except UnreadableDocument:
+        return case
+
+
+ProvenAmong = Callable[[Sequence[ObjectVersion]], frozenset[tuple[ObjectKey, VersionId]]]
+"""Those of some versions whose bytes were read and hash to their names."""
 
 
 class Bytes(Enum):

@@ -29,7 +29,8 @@ class Memory:
 
     sets: VerifiedSets
     ledger: LedgerReader
-    records: RecordReader
+    records: RecordReader | None = None
+    """Where plans and batches are. Without, a set that leans on them is not believed."""
     _entries: dict[Digest, frozenset[VersionName]] = field(default_factory=dict)
     """Of the states that were read, by their chunks: a repository that did not change is read once."""
 
@@ -54,7 +55,7 @@ class Memory:
                 oldest = min(open_.values(), default=None)
         return frozenset(found)
 
-    def proven_among(self, versions: Iterable[ObjectVersion], header: StateHeader) -> frozenset[VersionName]:
+    def proven_among(self, versions: Sequence[ObjectVersion], header: StateHeader) -> frozenset[VersionName]:
         """Those of `versions` whose bytes were read and hash to their names: two of one key have the same bytes."""
         named = [version for version in versions if promised_sha256(version.key) is not None]
         return self.verified_among(named, header)
@@ -82,6 +83,8 @@ class Memory:
     def _unread(self, one: VerifiedSet) -> Iterator[VersionName]:
         if not one.unread:
             return
+        if self.records is None:
+            raise NotThePlan("nobody may read the plan here")
         plan = read_plan(self.records, one.repository, one.execution, one.plan, one.plan_version)
         for number in one.unread:
             yield from map(name_of, read_batch(self.records, plan, number))

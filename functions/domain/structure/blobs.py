@@ -198,7 +198,8 @@ class BlobIndex:
         rows: list[int] = []
         unknown: list[bytes] = []
         for name in names:
-            if (row := find(name + ending)) is None:
+            row = find(name + ending)
+            if row is None:
                 unknown.append(name)
             elif not needed[row]:
                 needed[row] = 1

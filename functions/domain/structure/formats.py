@@ -201,13 +201,14 @@ def _node_schema() -> core_schema.CoreSchema:
         return core_schema.typed_dict_field(schema, required=required)
 
     named = core_schema.str_schema(strict=True, min_length=1)
-    contents = core_schema.list_schema(core_schema.str_schema(strict=True), strict=True, fail_fast=True)
+    sha256 = core_schema.str_schema(strict=True, min_length=_HEX, max_length=_HEX)
+    contents = core_schema.list_schema(sha256, strict=True, fail_fast=True)
     return core_schema.typed_dict_schema(
         {
             "name": member(named, required=True),
             "type": member(named, required=True),
             "content": member(core_schema.nullable_schema(contents)),
-            "subtree": member(core_schema.nullable_schema(named)),
+            "subtree": member(core_schema.nullable_schema(sha256)),
         },
         extra_behavior="ignore",
     )
@@ -228,8 +229,8 @@ def _plain_tree(content: bytes) -> TreeReferences | None:
     for stretch in _stretches(content):
         if len(stretch) > 2 * _STRETCH or (found := _sound_nodes(stretch)) is None:
             return None
-        subtrees += _names(found[0])
-        contents += _names(found[1])
+        subtrees += _sha256s(found[0])
+        contents += _sha256s(found[1])
     return TreeReferences(subtrees, contents, ())
 
 
@@ -245,14 +246,14 @@ def _stretches(content: bytes) -> Iterator[bytes]:
         at = cut + 1
 
 
-def _sound_nodes(array: bytes) -> tuple[list[Any], list[Any]] | None:
-    """The names of the subtrees and of the contents; None when restic would not accept all nodes."""
+def _sound_nodes(array: bytes) -> tuple[list[str], list[str]] | None:
+    """The names, of 64 characters, of the subtrees and of the contents; None when restic would not accept all nodes."""
     try:
         nodes = _NODES.validate_json(array)
     except ValidationError:
         return None
-    subtrees: list[Any] = []
-    contents: list[Any] = []
+    subtrees: list[str] = []
+    contents: list[str] = []
     for node in nodes:
         kind = node["type"]
         if kind == "file":
@@ -603,15 +604,24 @@ def _name(found: Any) -> bytes:
     return name
 
 
+_NO_NAME = "a name in it is not a SHA-256"
+
+
 def _names(found: Sequence[Any]) -> list[bytes]:
     """SHA-256s, all of them."""
-    names: list[bytes] = []
-    if set(map(type, found)) <= {str} and set(map(len, found)) <= {_HEX}:
-        with suppress(ValueError):
-            names = list(map(bytes.fromhex, found))
+    if not set(map(type, found)) <= {str} or not set(map(len, found)) <= {_HEX}:
+        raise Unreadable(_NO_NAME)
+    return _sha256s(found)
+
+
+def _sha256s(found: Sequence[str]) -> list[bytes]:
+    """SHA-256s, of which it is known that each has 64 characters."""
+    names: list[bytes] | None = None
+    with suppress(ValueError):
+        names = list(map(bytes.fromhex, found))
     # White space between digits is let be by fromhex, and makes a name too short.
-    if len(names) != len(found) or not set(map(len, names)) <= {_NAME} or _NULL in names:
-        raise Unreadable("a name in it is not a SHA-256")
+    if names is None or not set(map(len, names)) <= {_NAME} or _NULL in names:
+        raise Unreadable(_NO_NAME)
     return names
 
 

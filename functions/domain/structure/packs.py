@@ -69,12 +69,14 @@ class _Passing:
         self._broken: Unreadable | None = None
 
     def take(self, offset: int, length: int) -> bytes:
-        """These bytes; what lies before them is let go."""
+        """These bytes; what lies before them may be let go."""
         if offset < self._first:
             raise Unreadable("two blobs overlap")
-        self._read_to(offset, keep=offset)
-        self._read_to(offset + length, keep=offset)
-        return bytes(self._held[:length])
+        if offset + length > self._first + len(self._held):
+            self._read_to(offset, keep=offset)
+            self._read_to(offset + length, keep=offset)
+        start = offset - self._first
+        return bytes(memoryview(self._held)[start : start + length])
 
     def rest(self, offset: int) -> bytes:
         """All from `offset` to the end."""

@@ -240,6 +240,7 @@ def test_where_an_index_is_cut_into_pieces_does_not_matter(unknown: object) -> N
         {"id": 7},
         {"id": NAME[:-2]},
         {"id": NAME[:-2] + "  "},
+        {"id": NAME[:2] + "  " + NAME[2:]},
         {"id": NAME[:-1] + "g"},
         {"id": "0" * 64},
         {"type": None},
@@ -263,7 +264,9 @@ def test_blobs_that_are_none_are_unreadable(blobs: object) -> None:
         list(parse_index([_encoded({"packs": [{"id": NAME, "blobs": blobs}]})]))
 
 
-@pytest.mark.parametrize("wrong", [NAME[:-2], NAME[:-2] + "  ", NAME[:-1] + "g", "0" * 64, 7])
+@pytest.mark.parametrize(
+    "wrong", [NAME[:-2], NAME[:-2] + "  ", NAME[:2] + "  " + NAME[2:], NAME[:-1] + "g", "0" * 64, 7]
+)
 def test_a_tree_that_names_what_is_no_sha256_is_unreadable(wrong: object) -> None:
     for node in (
         {"name": "f", "type": "file", "content": [NAME, wrong]},
