@@ -53,7 +53,7 @@ class CheckSteps:
             code=code,
             permissions=_consistent(arns),
             timeout=cdk.Duration.minutes(15),
-            memory_mb=2048,
+            memory_mb=3008,
         )
         self.plan_content = Step(
             scope,
@@ -113,7 +113,7 @@ class CheckSteps:
             code=code,
             permissions=_conclude_complete(arns),
             timeout=cdk.Duration.minutes(5),
-            memory_mb=512,
+            memory_mb=2048,
         )
         self.acknowledge = Step(
             scope,

@@ -43,7 +43,7 @@ class Recording(Construct):
             code=code,
             permissions=_record_permissions(arns),
             timeout=RECORD_TIMEOUT,
-            memory_mb=1024,
+            memory_mb=2048,
         )
         self.collect_chunks = Step(
             self,
