@@ -1,0 +1,1 @@
+"""The prune: plan, ask, drop states, apply, verify; one file per step."""
