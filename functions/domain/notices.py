@@ -36,7 +36,7 @@ def notice_of(
     parts = [f"Something is new about repository {repository}" + (f", state {state[:12]}." if state else ".")]
     parts += [
         f"{each.severity} {each.id}, since {zulu(each.since)}"
-        + (f", {each.keys} keys" if each.keys else "")
+        + (f", {each.keys} key{'s' if each.keys > 1 else ''}" if each.keys else "")
         + f"\n  {each.what}\n  What to do: {each.remedy}"
         for each in findings
     ]

@@ -28,7 +28,7 @@ from tests.system.scenes import (
     fill_two_batches,
     forget_as_the_host,
     hide_everything,
-    run_the_schedule,
+    run_the_schedules,
 )
 from tests.system.system import System
 
@@ -75,7 +75,7 @@ def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with ThreadPoolExecutor(10) as pool:
         yield Begun(
             burst=pool.submit(burst, system),
-            schedule=pool.submit(run_the_schedule, system),
+            schedule=pool.submit(run_the_schedules, system),
             forget=pool.submit(forget_as_the_host, system),
             alpha=pool.submit(hide_everything, system),
             wide=pool.submit(fill_two_batches, system),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from local.embedded import ACCOUNT, REGION
 from tests.system.system import Answer, System, done, repository_of
 
 _SCHEDULE_FIELDS = ("Name", "GroupName", "FlexibleTimeWindow", "Target", "State")
@@ -38,24 +39,43 @@ def burst(system: System) -> Burst:
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     schedule: dict[str, Any]
+    """Of `silent`'s recordings."""
     states: list[dict[str, Any]]
+    check_schedule: dict[str, Any]
+    """Of `gamma`'s checks."""
+    check: dict[str, Any]
+    """The execution that it started, which has ended."""
 
 
-def run_the_schedule(system: System) -> Scheduled:
-    """Let a copy of the schedule of `silent` be due now: target, role and input are those that were deployed.
+def run_the_schedules(system: System) -> Scheduled:
+    """Let copies of the schedules of `silent` and of `gamma`'s checks be due now: target, role and input are those
+    that were deployed.
 
-    A copy, because ministack never fires an `at(…)` of a schedule whose `rate(…)` its ticker has seen.
+    Copies, because ministack never fires an `at(…)` of a schedule whose `rate(…)` its ticker has seen.
     """
     system.put("silent", {"config": b"of silent"})
-    scheduler, names = system.client("scheduler"), system.names
-    schedule = scheduler.get_schedule(Name="silent", GroupName=names.schedule_group)
-    same = {name: schedule[name] for name in _SCHEDULE_FIELDS}
+    scheduler, group = system.client("scheduler"), system.names.schedule_group
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    due = {**same, "Name": "silent-now"}
-    scheduler.create_schedule(**due, ScheduleExpression=f"at({now})")
-    states = system.eventually("a state of silent", lambda: system.states("silent"), seconds=90)
-    scheduler.delete_schedule(Name=due["Name"], GroupName=due["GroupName"])
-    return Scheduled(schedule, states)
+    schedules = {name: scheduler.get_schedule(Name=name, GroupName=group) for name in ("silent", "_check-gamma")}
+    for name, schedule in schedules.items():
+        same = {field: schedule[field] for field in _SCHEDULE_FIELDS}
+        scheduler.create_schedule(**{**same, "Name": f"{name}-now"}, ScheduleExpression=f"at({now})")
+    states = system.eventually("a state of silent", lambda: system.states("silent"))
+    check = system.eventually("an end of gamma's scheduled check", lambda: _scheduled_check(system))
+    for name in schedules:
+        scheduler.delete_schedule(Name=f"{name}-now", GroupName=group)
+    return Scheduled(schedules["silent"], states, schedules["_check-gamma"], check)
+
+
+def _scheduled_check(system: System) -> dict[str, Any] | None:
+    """The check that a schedule started, if there is one that has ended."""
+    workflows = system.client("stepfunctions")
+    machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{system.names.check_workflow}"
+    for execution in workflows.list_executions(stateMachineArn=machine)["executions"]:
+        described: dict[str, Any] = workflows.describe_execution(executionArn=execution["executionArn"])
+        if json.loads(described["input"])["reason"] == "schedule" and described["status"] != "RUNNING":
+            return described
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,3 +161,18 @@ def test_the_level_complete_needs_a_password_and_is_refused_without(system: Syst
     assert answer.exit_code == 2
     assert "silent has no restic_password_secret; nothing was checked" in answer.message
     assert "ask for --level content" in answer.message
+
+
+def test_a_schedule_checks_as_deep_as_repositories_toml_says(system: System, begun: Begun) -> None:
+    scheduled = begun.schedule.result()
+    assert scheduled.check_schedule["ScheduleExpression"] == "rate(1 day)"
+    assert scheduled.check["status"] == "SUCCEEDED", scheduled.check
+    said = json.loads(scheduled.check["output"])
+    assert (said["repository"], said["level"], set(said["outcomes"])) == (
+        "gamma",
+        "consistent",
+        {"posture", "consistent"},
+    )
+    (state,) = (state for state in system.states("gamma") if state["id"] == said["state"])
+    assert state["cause"]["reason"] == "schedule"
+    assert state["checked"]["consistent"] == said["outcomes"]["consistent"]

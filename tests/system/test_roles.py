@@ -371,9 +371,10 @@ def test_the_forbidden_calls_would_work_for_somebody(system: System) -> None:
 
 
 @pytest.mark.usefixtures("something_there")
-def test_nobody_but_record_writes_anchors_not_even_an_administrator(system: System) -> None:
-    assert _is_denied(Table.write_anchor, Table(system, system.user("almighty", "*")))
-    Table(system, system.as_role("rwm-record")).write_anchor()
+@pytest.mark.parametrize("call", [Table.write_anchor, Table.tell])
+def test_an_administrator_neither_writes_anchors_nor_tells_people_that_all_is_well(system: System, call: Try) -> None:
+    assert _is_denied(call, Table(system, system.user("almighty", "*")))
+    assert not _is_denied(call, Table(system, system.as_role("rwm-record")))
 
 
 def test_a_steps_role_trusts_its_service_only(system: System) -> None:

@@ -15,7 +15,7 @@ from tests.system.system import System, done, refusal
 
 pytestmark = pytest.mark.system
 
-NAMES = ("alpha", "beta", "pestered", "wide")
+NAMES = ("alpha", "attacked", "beta", "opened", "pestered", "wide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Evidence:
     """All that no deployment may touch."""
 
     ledger: dict[str, list[dict[str, Any]]]
+    verdicts: dict[str, list[dict[str, Any]]]
     states: dict[str, list[dict[str, Any]]]
     versions: dict[str, set[tuple[str, str]]]
     anchors: set[str]
@@ -46,6 +47,7 @@ def _evidence(system: System) -> Evidence:
         protections[f"{table}'s recovery"] = recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
     return Evidence(
         ledger={name: system.items(system.names.ledger, name) for name in NAMES},
+        verdicts={name: system.items(system.names.operations, name) for name in NAMES},
         states={name: system.states(name) for name in NAMES},
         versions={name: system.versions(name) for name in NAMES},
         anchors={key for key in system.keys(system.records) if key.startswith("heads/")},
@@ -80,7 +82,8 @@ def recorded(system: System) -> None:
 @pytest.fixture(scope="module")
 def updated(system: System, begun: Begun, recorded: None) -> Iterator[tuple[Evidence, Evidence]]:
     """What there was before and after one repository was changed and one added."""
-    begun.burst.result(), begun.schedule.result(), begun.forget.result()
+    for scene in (begun.burst, begun.schedule, begun.forget, begun.opened, begun.attacked):
+        scene.result()
     before = _evidence(system)
     deploy(system.aws, begun.changed_assembly.result())
     system.configuration = read_toml(BUILD / "changed.toml")
@@ -167,11 +170,21 @@ def test_flows_deployed_again_find_everything_as_it_was_and_go_on(
     system.forget_sessions()
     after = _evidence(system)
     assert after.ledger == without_flows.ledger
+    assert after.verdicts == without_flows.verdicts
     assert after.states == without_flows.states
     assert after.anchors == without_flows.anchors
     assert after.protections == without_flows.protections
     assert all(after.versions[name] >= without_flows.versions[name] for name in NAMES)
     _event_makes_next_state(system, "pestered", "data/with-flows-again")
+
+
+@pytest.mark.usefixtures("without_flows")
+def test_what_was_verified_is_not_read_again_by_flows_deployed_again(system: System) -> None:
+    state = system.states("opened")[0]
+    answer = system.rwm("check", "opened", state["id"], "--level", "content")
+    assert (answer.exit_code, answer.document["claim"]) == (0, "content verified")
+    (figures,) = (each["figures"] for each in answer.document["levels"] if each["level"] == "content")
+    assert (figures["read"], figures["verified_before"]) == (0, state["objects"])
 
 
 @pytest.mark.usefixtures("without_flows")
