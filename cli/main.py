@@ -25,7 +25,7 @@ from cli.views.screen import Screen
 from cli.workflow import Progress
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import NoSuchState, StateDamaged
-from functions.domain.ports import VersionGone
+from functions.domain.values import VersionGone
 
 app = typer.Typer(
     name="rwm",

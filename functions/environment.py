@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,5 +19,5 @@ class Environment(BaseModel):
     """ARN of the SNS topic."""
 
     @classmethod
-    def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
+    def read(cls, variables: Mapping[str, str] = os.environ) -> Self:
         return cls.model_validate({name: variables[name] for name in variables if name.startswith("RWM_")})

@@ -5,6 +5,8 @@ reads with the restic password (`check-complete`) writes nothing at all; `conclu
 password, writes what it reported. Findings are laid to rest by `acknowledge` alone, which approvers call.
 """
 
+import re
+
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -244,11 +246,10 @@ def _complete(arns: Arns) -> list[Permission]:
     return [
         _read_states(arns),
         *(
-            # One statement each: a secret's name has up to 512 characters. Secrets Manager puts six of its own behind
-            # the name, which a person need not copy: the name finds the secret, the whole ARN is what is authorized.
+            # One statement each: a secret's name has up to 512 characters.
             allow(
                 "secretsmanager:GetSecretValue",
-                on=[secret, f"{secret}-??????"],
+                on=secret_arns(secret),
                 because="a restic password that repositories.toml names, with or without the end of its ARN",
             )
             for secret in secrets
@@ -301,3 +302,16 @@ def _tell_missing_from_denied(arns: Arns) -> Permission:
         on=arns.bucket(arns.records_name),
         because="what was never written must read as missing, not as denied",
     )
+
+
+def secret_arns(secret: str) -> list[str]:
+    """The ARNs that `secret` may stand for.
+
+    Secrets Manager puts a dash and six characters of its own behind a secret's name. A person may leave them out:
+    the name finds the secret, but it is the whole ARN that is authorized.
+    """
+    end = re.search(r"-([A-Za-z0-9]{6})$", secret)
+    if end is None:
+        return [f"{secret}-??????"]
+    # Six lower-case letters are a word more often than theirs: the name may end in it.
+    return [secret, f"{secret}-??????"] if re.fullmatch(r"[a-z]{6}", end[1]) else [secret]

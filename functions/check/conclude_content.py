@@ -34,16 +34,16 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
-from functions.domain.checking import VerdictPorts, pronounce
+from functions.domain.checking import VerdictPorts, pronounce, refuse_dropped
 from functions.domain.content.files import NotThePlan, read_plan, result_file
 from functions.domain.content.judge import MOST_SIGHTS, Read, figures, findings, sights_in_turn
 from functions.domain.content.plan import ContentBatch, ContentPlan, name_of
 from functions.domain.content.results import ContentResult
 from functions.domain.content.sets import damaged_parts, verified_set
 from functions.domain.documents import Part, UnreadableDocument
-from functions.domain.ports import FirstSightLog, LedgerReader, RecordReader, VerifiedSetLog, VersionGone
+from functions.domain.ports import FirstSightLog, LedgerReader, RecordReader, VerifiedSetLog
 from functions.domain.state import StateHeader
-from functions.domain.values import Digest, RepositoryName, StateId, VersionId
+from functions.domain.values import Digest, RepositoryName, StateId, VersionGone, VersionId
 from functions.domain.verdict import CheckLevel, Judged
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
@@ -84,7 +84,7 @@ class ConclusionPorts:
 
 
 def conclude_content(request: ConcludeRequest, ports: ConclusionPorts, *, now: datetime) -> Judged:
-    """Remember what was read, and give the verdict. Raises NotThePlan, nothing remembered."""
+    """Remember what was read, and give the verdict. Raises NotThePlan, CheckRefused, nothing remembered."""
     plan = read_plan(ports.stored, request.repository, request.execution, request.plan, request.plan_version)
     header = _header(ports.ledger, plan, request.state)
     read = _compare_sights(plan, _results(ports.stored, plan), ports.sights)
@@ -104,6 +104,8 @@ def _header(ledger: LedgerReader, plan: ContentPlan, state: StateId) -> StateHea
     header = ledger.header(plan.repository, plan.generation)
     if header is None or not header.id == plan.state == state:
         raise NotThePlan(f"the content plan is of state {plan.state}, and {state} was checked; nothing was concluded")
+    # Dropped while it was read.
+    refuse_dropped(header, ledger.drops(plan.repository))
     return header
 
 

@@ -8,6 +8,8 @@ that a version is gone which a kept state names, that one lies beneath a state w
 state in the ledger is not what was recorded.
 
 Security rules:
+- A dropped state is judged no more, and nothing is compared with it: its versions may be gone. Its header is still a
+  link of the chain, and missed where it is missing.
 - Entries are believed only with the proofs of `read_state`, headers only as links of one chain. What fails them is
   a finding about that state, and everything else is judged all the same.
 - It reads no object, and changes nothing but the operations table.
@@ -26,7 +28,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from functions.configuration import read_bundled
-from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, pronounce
+from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, pronounce, refuse_dropped
 from functions.domain.consistent.baseline import Comparands, baseline, comparands
 from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import judge
@@ -35,6 +37,7 @@ from functions.domain.consistent.kept import Kept
 from functions.domain.content.known import Memory
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
+from functions.domain.keeping import DroppedState, kept_of
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
 from functions.domain.ports import BucketConfiguration, LedgerReader, VerifiedMemory, VersionLister
 from functions.domain.repositories import Configuration, Repository
@@ -88,14 +91,21 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
     """
     # The head first: whatever is recorded meanwhile comes after it.
     head = ports.ledger.head(repository.repository)
-    headers = _headers(repository, ports.ledger)
-    header = _chosen(headers, state, repository)
+    drops = _drops(repository, ports.ledger)
+    chain = _headers(repository, ports.ledger)
+    header = _chosen(chain, state, repository)
+    refuse_dropped(header, drops)
+    headers = list(kept_of(chain, {each.state for each in drops}))
     before = [each for each in headers if each.cut_time < header.cut_time]
     compared = comparands(before, None, header.cut_time, repository.thresholds.baseline_days)
-    states = _read(head, headers, compared, ports.ledger)
+    states = _read(_missing_links(head, chain), headers, compared, ports.ledger)
     # Of a state that is damaged, the listing still shows what it must have been.
     past = [each.cut_time for each in (compared.reference, compared.old) if each is not None]
     fresh = observe(ports.lister.versions(), header.cut_time, states.kept, past)
+    if ports.ledger.dropped(repository.repository) != {each.state for each in drops}:
+        raise CheckRefused(
+            f"a prune dropped states of {repository.name} while its bucket was listed; nothing was judged; check again"
+        )
     case = Case(
         repository=repository,
         fresh=fresh,
@@ -138,13 +148,25 @@ def _chosen(headers: Sequence[StateHeader], state: str, repository: Repository) 
         raise CheckRefused(f"{error}; nothing was judged") from error
 
 
-def _read(head: Head | None, headers: Sequence[StateHeader], compared: Comparands, reader: LedgerReader) -> KeptStates:
+def _drops(repository: Repository, ledger: LedgerReader) -> Sequence[DroppedState]:
+    try:
+        return ledger.drops(repository.repository)
+    except UnreadableDocument as error:
+        raise CheckRefused(f"{error}; nothing was judged") from error
+
+
+def _read(
+    missing: Iterable[tuple[StateId, datetime]],
+    headers: Sequence[StateHeader],
+    compared: Comparands,
+    reader: LedgerReader,
+) -> KeptStates:
     """Each distinct set of chunks once, one after another: memory holds what is named, however many states name it."""
     wanted = {each.chunks for each in (compared.reference, compared.old) if each is not None}
     kept = Kept()
     entries: dict[ChunkSet, tuple[ObjectVersion, ...]] = {}
     whole: dict[ChunkSet, bool] = {}
-    damaged = dict(_missing_links(head, headers))
+    damaged = dict(missing)
     for header in reversed(headers):
         if header.chunks in whole:
             if whole[header.chunks]:

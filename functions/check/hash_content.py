@@ -42,9 +42,9 @@ from functions.domain.content.results import (
     trouble,
 )
 from functions.domain.documents import Part
-from functions.domain.ports import NotRead, PinnedReader, RecordReader, RecordWriter, VersionGone
+from functions.domain.ports import NotRead, PinnedReader, RecordReader, RecordWriter
 from functions.domain.repositories import Configuration
-from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionId
+from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.content import S3ContentReader

@@ -14,6 +14,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from functions.domain.documents import Part, UnreadableDocument
+from functions.domain.keeping import DroppedState
 from functions.domain.ledger import NoSuchState, choose_state
 from functions.domain.notices import notice_of
 from functions.domain.ports import AcknowledgementReader, LedgerReader, Notifier, VerdictLog, VerdictReader
@@ -46,14 +47,23 @@ class CheckRequest(Part):
 
 
 def state_to_judge(ledger: LedgerReader, repository: RepositoryName, wanted: str) -> StateHeader:
-    """The state of the id `wanted`, or the newest one if that is empty. Raises CheckRefused."""
+    """The state of the id `wanted`, or the newest one if that is empty. Raises CheckRefused, for a dropped one, too."""
     try:
         header = choose_state(ledger.headers(repository), wanted or "latest", repository)
+        drops = ledger.drops(repository)
     except (NoSuchState, UnreadableDocument) as error:
         raise CheckRefused(f"{error}; nothing was judged") from error
     if header.repository != repository:
         raise CheckRefused(f"state {header.id} is of repository {header.repository}; nothing was judged")
+    refuse_dropped(header, drops)
     return header
+
+
+def refuse_dropped(header: StateHeader, drops: Iterable[DroppedState]) -> None:
+    """Raises CheckRefused for a state that is kept no longer: what is gone of it, a prune may have taken."""
+    for dropped in drops:
+        if dropped.state == header.id:
+            raise CheckRefused(f"{dropped}, and its versions may be gone; nothing was judged")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,14 @@ def decode(chunk: bytes) -> list[ObjectVersion]:
 
 def digest(chunks: Iterable[bytes]) -> Digest:
     """SHA-256 over the chunks' own SHA-256 digests, in order: what a header says of its chunks."""
+    return digest_of_set(hashlib.sha256(chunk).digest() for chunk in chunks)
+
+
+def digest_of_set(digests: Iterable[bytes]) -> Digest:
+    """The same, of the chunks' own SHA-256 digests."""
     hasher = hashlib.sha256(b"rwm chunk set 1\0")
-    for chunk in chunks:
-        hasher.update(hashlib.sha256(chunk).digest())
+    for each in digests:
+        hasher.update(each)
     return Digest(hasher.hexdigest())
 
 

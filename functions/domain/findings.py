@@ -86,6 +86,9 @@ class FindingId(StrEnum):
     CONTENT_DAMAGED = "content-damaged"
     CONTENT_CHANGED = "content-changed"
     CONTENT_NOT_READ = "content-not-read"
+    # a prune's plan
+    PRUNE_FREES_MUCH = "prune-frees-much"
+    PRUNE_TAKES_ALIENS = "prune-takes-aliens"
 
 
 HOST_MAY = "host-may-"

@@ -1,12 +1,16 @@
-"""What a person is told, once, when something is wrong: readable as an e-mail, sortable by a machine.
+"""What a person is told, once, when something is wrong or waits for them: readable as an e-mail, sortable by a machine.
 
-Security rule: a notice leaves the account. It counts and names findings; it never names a key, a host's path
-or a version.
+Security rules:
+- A notice leaves the account. It counts and names findings; it never names a key, a host's path or a version.
+- A notice of a plan carries its full digest, which is what an approver has to name, and nothing that wakes a workflow:
+  who reads it can approve nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from functions.domain.prune.approval import ShelvedPlan
+from functions.domain.prune.rules import Reason
 from functions.domain.values import RepositoryName, Severity, zulu
 from functions.domain.verdict import CheckLevel, SeenFinding
 
@@ -51,3 +55,42 @@ def notice_of(
         body="\n\n".join(parts) + "\n",
         attributes={"repository": repository, "severity": worst, "level": level},
     )
+
+
+def approval_notice(shelved: ShelvedPlan) -> Notice:
+    """A plan waits for an approver: what goes and why, what looks odd, what stays, and what to run."""
+    repository, digest = shelved.repository, shelved.plan
+    goes = [
+        f"  {each.entries:,} of {each.type}, {each.bytes:,} bytes: {_REASONS[each.reason]}" for each in shelved.totals
+    ]
+    odd = ["HOLD of the posture\n  What to do: `rwm check` shows it"] if shelved.posture != "pass" else []
+    odd += [
+        f"{each.severity} {each.id}, since {zulu(each.since)}\n  {each.what}\n  What to do: {each.remedy}"
+        for each in shelved.findings
+    ]
+    waits = "".join(f"\n  {each.entries:,} ({each.why})" for each in shelved.waiting)
+    until = zulu(shelved.valid_until)
+    parts = [
+        f"A prune of repository {repository} waits for an approver until {until}; without one nothing is deleted.",
+        f"It would free {shelved.bytes:,} bytes: {shelved.entries:,} entries, {shelved.markers:,} of them delete "
+        f"markers, that no kept state names; {shelved.drops} state(s) would be dropped and {shelved.kept} kept:\n"
+        + "\n".join(goes),
+        "What looks odd:\n\n" + "\n\n".join(odd) if odd else "Nothing looks odd; this repository's prunes always wait.",
+        *([f"What stays for now:{waits}"] if waits else []),
+        f"Plan {digest}\ndrawn at {zulu(shelved.drawn_at)} by {shelved.execution} from state {shelved.state[:12]}",
+        "\n".join(f"  rwm {command} {digest}" for command in ("plan", "approve", "reject")),
+    ]
+    severity = Severity.HOLD if odd else Severity.NOTE
+    return Notice(
+        subject=f"RWM: {repository}: prune plan {digest[:12]} waits for an approver",
+        body="\n\n".join(parts) + "\n",
+        attributes={"repository": repository, "severity": severity, "level": "prune"},
+    )
+
+
+_REASONS: dict[Reason, str] = {
+    Reason.HIDDEN: "hidden for longer than the grace",
+    Reason.REPLACED: "replaced longer ago than the grace",
+    Reason.LOCK_FILE: "lock files that are long gone",
+    Reason.SPENT_MARKER: "delete markers with nothing left to hide",
+}

@@ -11,14 +11,19 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from functions.domain.bucket_policy import Statement
+from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.content.plan import VersionName
 from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.findings import Acknowledgement
+from functions.domain.keeping import DroppedState, Held, Hold
 from functions.domain.notices import Notice
 from functions.domain.posture.facts import BucketFacts
 from functions.domain.posture.host import Simulated
 from functions.domain.posture.news import LastPosture
+from functions.domain.prune.approval import Approval, ShelvedPlan
+from functions.domain.prune.deleting import DeleteOutcome, Doomed
+from functions.domain.prune.lease import Lease
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import (
     AttemptId,
@@ -29,6 +34,7 @@ from functions.domain.values import (
     ObjectKey,
     ObjectVersion,
     RepositoryName,
+    StateId,
     VersionId,
     VersioningSeen,
 )
@@ -67,10 +73,6 @@ class PinnedReader(Protocol):
     def read(self, key: ObjectKey, version_id: VersionId) -> Iterator[bytes]:
         """The bytes of exactly this version, in pieces. Raises VersionGone."""
         ...
-
-
-class VersionGone(Exception):
-    """A pinned version no longer exists (or is a delete marker)."""
 
 
 # --- what a check reads of the configuration -------------------------------------------------------
@@ -253,6 +255,14 @@ class LedgerReader(Protocol):
         ...
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None: ...
+
+    def dropped(self, repository: RepositoryName) -> frozenset[StateId]:
+        """The states that prunes dropped: every other one is kept. Raises UnreadableDocument."""
+        ...
+
+    def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
+        """The same, with which prune dropped each and when; the newest state first. Raises UnreadableDocument."""
+        ...
 
 
 class RecordingLedger(LedgerReader, Protocol):
@@ -470,6 +480,231 @@ class FirstSightLog(Protocol):
     def keep(self, repository: RepositoryName, sight: Sight) -> Digest:
         """Keep the hash of this version if none is kept yet, and return the one that is: what was seen first."""
         ...
+
+
+# --- a prune's plan, and what a person decides on it -----------------------------------------------
+
+
+class PlanShelf(Protocol):
+    """Needs dynamodb:PutItem on the operations table, partitions `plan#*`. Only plan-prune has one."""
+
+    def put(self, shelved: ShelvedPlan) -> None:
+        """Put a plan on the shelf once; the same again changes nothing."""
+        ...
+
+
+class PlanReader(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `plan#*`. Reads are strongly consistent."""
+
+    def find(self, repository: RepositoryName, plan: Digest) -> ShelvedPlan | None:
+        """The plan of that full digest. Raises UnreadableDocument."""
+        ...
+
+    def plans(self, repository: RepositoryName) -> tuple[ShelvedPlan, ...]:
+        """All of them, the newest first. Raises UnreadableDocument."""
+        ...
+
+
+class ApprovalReader(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `approval#*`. Reads are strongly consistent."""
+
+    def decided(self, repository: RepositoryName, plan: Digest) -> Approval | None:
+        """What was decided on the plan of that full digest; None: nothing yet. Raises UnreadableDocument."""
+        ...
+
+    def approvals(self, repository: RepositoryName) -> tuple[Approval, ...]:
+        """All that was ever decided, the newest first. Raises UnreadableDocument."""
+        ...
+
+
+class ApprovalLog(ApprovalReader, Protocol):
+    """Needs dynamodb:PutItem on these partitions as well. Only `approve` has one."""
+
+    def decide(self, approval: Approval) -> Approval:
+        """Write down what is decided if nothing was yet, and return what is: what was decided first."""
+        ...
+
+
+class TaskTokenLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table, partitions `plan-token#*`. Only ask-approval has one."""
+
+    def keep(self, repository: RepositoryName, plan: Digest, token: SecretStr) -> None:
+        """Keep what wakes the workflow that waits for a decision on `plan`; a later one takes its place."""
+        ...
+
+
+class TaskTokenReader(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `plan-token#*`. Only `approve` has one."""
+
+    def token(self, repository: RepositoryName, plan: Digest) -> SecretStr | None:
+        """What wakes the workflow that waits; None: none asked yet. Reads are strongly consistent."""
+        ...
+
+
+class TaskTokens(Protocol):
+    """Needs states:SendTaskSuccess and states:SendTaskFailure on the prune's workflow. It wakes, and decides nothing.
+
+    No error of these names a token.
+    """
+
+    def succeed(self, token: SecretStr, output: Mapping[str, bool]) -> None:
+        """Let the task end with `output`. Raises NobodyWaits, NotWoken."""
+        ...
+
+    def fail(self, token: SecretStr, error: str, cause: str) -> None:
+        """Let the task fail by the name `error`. Raises NobodyWaits, NotWoken."""
+        ...
+
+
+class NobodyWaits(Exception):
+    """The task has ended, by an answer before or because its time was over; nobody was woken."""
+
+
+class NotWoken(Exception):
+    """A workflow that may wait could not be woken; the message says what to do."""
+
+
+# --- deleting: what apply-prune alone may do, and what it looks at just before ----------------------
+
+
+class KeyHistories(Protocol):
+    """Needs s3:ListBucketVersions."""
+
+    def of(self, keys: Sequence[ObjectKey]) -> Iterator[KeyHistory]:
+        """Every entry of each of `keys` (ascending) as listed now, in key order; a key without any is left out.
+
+        Of a flooded key the count says that it is one, and no more.
+        """
+        ...
+
+
+class PendingUploads(Protocol):
+    """Needs s3:ListBucketMultipartUploads."""
+
+    def keys(self) -> frozenset[ObjectKey]:
+        """The keys under the prefix to which an upload was begun that is neither completed nor aborted."""
+        ...
+
+
+class VersionDeleter(Protocol):
+    """Needs s3:DeleteObjectVersion, and s3:BypassGovernanceRetention where a repository says so. Only apply-prune
+    receives one."""
+
+    def delete(self, doomed: Sequence[Doomed], *, bypass_governance: bool = False) -> DeleteOutcome:
+        """Delete exactly these versions and markers, 1,000 at most, and say what S3 answered of each.
+
+        A call that broke, or was refused as a whole, is an answer, too: of each of them. Raises ValueError for more.
+        """
+        ...
+
+
+class PruneReportLog(Protocol):
+    """Needs dynamodb:PutItem on the operations table."""
+
+    def append(self, repository: RepositoryName, execution: str, report: bytes) -> None:
+        """Write down the summary of a prune's report once; a second one of the same execution changes nothing."""
+        ...
+
+
+# --- which states are kept, and who may prune ------------------------------------------------------
+
+
+class Holds(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `hold#*` and `restoring#*`. Reads are strongly
+    consistent."""
+
+    def of(self, repository: RepositoryName) -> Held:
+        """What stops a prune now. A restore that begins later is not in it: ask before each call that deletes."""
+        ...
+
+    def held(self, repository: RepositoryName) -> tuple[Hold, ...]:
+        """The states that people hold, with who, when and why; the first hold first. Raises UnreadableDocument."""
+        ...
+
+
+class HoldLog(Holds, Protocol):
+    """Needs dynamodb:PutItem and dynamodb:DeleteItem on the operations table, partitions `hold#*`, and
+    dynamodb:ConditionCheckItem on the ledger as well. Only `hold` has one."""
+
+    def hold(self, repository: RepositoryName, generation: int, hold: Hold) -> Hold:
+        """Hold a state if nobody does yet, and return the hold that stands: the first.
+
+        In one transaction with the state not being dropped. Raises StateDropped.
+        """
+        ...
+
+    def release(self, repository: RepositoryName, state: StateId, by: str, at: datetime) -> Hold | None:
+        """Take a hold away, keep who did, and return what it was; None: the state is not held."""
+        ...
+
+
+class StateDropped(Exception):
+    """A prune dropped the state: it is kept no longer, and nothing was written."""
+
+
+class LeaseReader(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `prune-lease#*`. Reads are strongly consistent."""
+
+    def current(self, repository: RepositoryName) -> Lease | None:
+        """Who has the prune lease now; None: nobody. Whose token is not this lease's must not delete."""
+        ...
+
+
+class PruneLease(LeaseReader, Protocol):
+    """Needs dynamodb:PutItem and dynamodb:UpdateItem on these partitions as well. Only lease-prune has one."""
+
+    def last(self, repository: RepositoryName) -> Lease | None:
+        """Who had it last, whether it is released or not."""
+        ...
+
+    def take(self, repository: RepositoryName, lease: Lease, over: Lease | None) -> None:
+        """Write `lease` where exactly `over` is (None: nothing). Raises LeaseTaken: somebody else was first."""
+        ...
+
+    def release(self, repository: RepositoryName, execution: str) -> bool:
+        """Whether it was `execution`'s to release; what is another's stays."""
+        ...
+
+
+class LeaseTaken(Exception):
+    """The prune lease changed hands since it was read; nothing was written."""
+
+
+class ExecutionStatus(Protocol):
+    """Needs states:DescribeExecution on executions of the prune's workflow. Only lease-prune has one."""
+
+    def ended(self, execution: str) -> datetime | None:
+        """When it ended; None: it did not yet. Raises UnknownExecution."""
+        ...
+
+
+class UnknownExecution(Exception):
+    """Step Functions knows no such execution: it ended months ago, or its workflow is gone."""
+
+
+class StateDropper(Protocol):
+    """Needs dynamodb:PutItem and dynamodb:ConditionCheckItem on the ledger, and dynamodb:ConditionCheckItem on the
+    operations table, partitions `hold#*` and `prune-lease#*`. Only drop-states has one."""
+
+    def drop(self, head: Head, marks: Sequence[DroppedState]) -> None:
+        """Mark up to MOST_AT_ONCE states of the head's repository dropped, all of them or none.
+
+        In one transaction with the head being `head`, the lease being of the marks' execution and not released, no
+        state among them being held, and none dropped yet. Raises HeadMoved, LeaseLost, StateHeld, StateDropped.
+        """
+        ...
+
+
+MOST_AT_ONCE = 40
+"""A transaction of DynamoDB has 100 actions at most; two for each state, and two for head and lease."""
+
+
+class LeaseLost(Exception):
+    """The prune lease is not this execution's; nothing was dropped."""
+
+
+class StateHeld(Exception):
+    """A person holds a state that was to be dropped; nothing was dropped."""
 
 
 # --- the queue of a repository ---------------------------------------------------------------------

@@ -19,14 +19,30 @@ _MANIFEST = b"rwm manifest root 1\0"
 _CONTENT = b"rwm content root 1\0"
 
 
+class ManifestRoot:
+    """A manifest root in the making, for entries that come in runs."""
+
+    def __init__(self) -> None:
+        self._hasher = hashlib.sha256(_MANIFEST)
+
+    def update(self, versions: Iterable[ObjectVersion]) -> None:
+        """The next ones, in key order."""
+        hasher = self._hasher
+        for version in versions:
+            hasher.update(_field(version.key.encode()))
+            hasher.update(_field(version.version_id.encode()))
+            hasher.update(version.size.to_bytes(8, "big"))
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(self._hasher.hexdigest())
+
+
 def manifest_root(versions: Iterable[ObjectVersion]) -> Digest:
     """The digest of exactly these versions; `versions` in key order."""
-    hasher = hashlib.sha256(_MANIFEST)
-    for version in versions:
-        hasher.update(_field(version.key.encode()))
-        hasher.update(_field(version.version_id.encode()))
-        hasher.update(version.size.to_bytes(8, "big"))
-    return Digest(hasher.hexdigest())
+    root = ManifestRoot()
+    root.update(versions)
+    return root.digest
 
 
 def content_root(content: Iterable[tuple[ObjectKey, int]]) -> Digest:

@@ -104,6 +104,10 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
 
 
+class VersionGone(Exception):
+    """A pinned version no longer exists (or is a delete marker)."""
+
+
 def whole_second(instant: datetime) -> datetime:
     """`instant` in UTC without its fraction: the resolution of S3's LastModified.
 

@@ -24,6 +24,7 @@ from functions.domain.consistent.check import NEED_THE_LEDGER, judge
 from functions.domain.consistent.fresh import Fresh
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement
+from functions.domain.keeping import kept_of
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.notices import notice_of
 from functions.domain.ports import AcknowledgementReader, LedgerReader, NotTold, VerdictReader, VerifiedMemory
@@ -31,7 +32,7 @@ from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.roots import manifest_root
 from functions.domain.state import StateHeader
-from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, VersionId
+from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Verdict, conclude, news
 
 BY_RECORD = "record"
@@ -57,21 +58,28 @@ def look_back(repository: Repository, now: datetime, ledger: LedgerReader) -> Pa
     days = repository.thresholds.baseline_days
     begin = now - timedelta(days=days) - WEEK
     found: list[StateHeader] = []
+    dropped = _dropped(repository.repository, ledger)
     # An old header that cannot be read is the check's to report; what was read until then counts.
     with suppress(UnreadableDocument):
-        for header in ledger.headers(repository.repository):
+        for header in kept_of(ledger.headers(repository.repository), dropped):
             found.append(header)
             if header.cut_time < begin:
                 break
         else:
             return Past(tuple(found), days)
-        for header in ledger.headers(repository.repository, oldest_first=True):
+        for header in kept_of(ledger.headers(repository.repository, oldest_first=True), dropped):
             if header.generation >= found[-1].generation:
                 break
             if FileType.KEY in header.by_type:
                 found.append(header)
                 break
     return Past(tuple(found), days)
+
+
+def _dropped(name: RepositoryName, ledger: LedgerReader) -> frozenset[StateId]:
+    with suppress(UnreadableDocument):
+        return ledger.dropped(name)
+    return frozenset()
 
 
 def judge_listing(
@@ -134,6 +142,9 @@ def _entries(header: StateHeader | None, fresh: Fresh, ledger: LedgerReader) -> 
         return ()
     shown = fresh.past[header.cut_time]
     if manifest_root(shown) == header.manifest_root:
+        return shown
+    # Dropped since the headers were read: what is gone of it, a prune took.
+    if header.id in _dropped(header.repository, ledger):
         return shown
     # Something in the bucket is gone or backdated: the recorded entries count, not what is made of them.
     try:

@@ -33,7 +33,6 @@ from functions.domain.ports import (
     TargetLister,
     TargetReader,
     VersionCopier,
-    VersionGone,
 )
 from functions.domain.restore import (
     BatchResult,
@@ -48,7 +47,7 @@ from functions.domain.restore import (
     result_file,
     trouble,
 )
-from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3PinnedReader

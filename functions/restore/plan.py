@@ -33,7 +33,6 @@ from functions.domain.ports import (
     TargetLister,
     TargetMissing,
     TargetReader,
-    VersionGone,
 )
 from functions.domain.repositories import Configuration
 from functions.domain.restic import promised_sha256
@@ -56,7 +55,7 @@ from functions.domain.restore import (
     refuse_strangers,
 )
 from functions.domain.state import StateHeader
-from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionId
+from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3PinnedReader
@@ -115,6 +114,11 @@ def _proven_state(
         if header.repository != repository:
             raise RestoreRefused(
                 f"state {header.id} is of repository {header.repository}, not of {repository}; nothing was written"
+            )
+        if dropped := next((each for each in ledger.drops(repository) if each.state == header.id), None):
+            raise RestoreRefused(
+                f"{dropped}; its versions may be gone; nothing was written; `rwm states {repository}` lists those that "
+                "are kept"
             )
         return header, read_state(ledger, header)
     except (NoSuchState, StateDamaged, UnreadableDocument) as error:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from functions.domain.batches import PlannedBatch
 from functions.domain.documents import Part, UnreadableDocument
-from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister, VersionGone
+from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister
 from functions.domain.restore import (
     BatchResult,
     Found,
@@ -39,7 +39,7 @@ from functions.domain.restore import (
     result_file,
     trouble,
 )
-from functions.domain.values import Digest, ObjectVersion, VersionId
+from functions.domain.values import Digest, ObjectVersion, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.operations import DynamoReportLog

@@ -1,21 +1,23 @@
 """A protected repository's bucket: its configuration and clock, its versions, and the bytes of one version."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
-from functions.domain.ports import VersionGone
+from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
 from functions.domain.values import (
     DeleteMarker,
     ListedVersion,
     Listing,
     ObjectKey,
     ObjectVersion,
+    VersionGone,
     VersionId,
     Versioning,
     VersioningSeen,
@@ -78,21 +80,26 @@ class S3VersionLister:
     def versions(self) -> Listing:
         markers: dict[str, str] = {}
         while True:
-            # EncodingType=url: without it, a key with a control character makes the page unreadable XML.
-            answer = self._client.list_object_versions(
-                Bucket=self._bucket,
-                Prefix=self._key_prefix,
-                EncodingType="url",
-                **markers,  # type: ignore[arg-type]
-            )
-            page = self._read(answer["RwmPage"])  # type: ignore[typeddict-item]
+            page = self._page(markers)
             yield from self._entries(page)
             if page.findtext("IsTruncated") != "true":
                 return
-            following = _markers(page)
-            if following == markers:
-                raise MalformedListing(f"a listing of {self._bucket} does not advance; nothing was recorded")
-            markers = following
+            markers = self._advanced(markers, _markers(page))
+
+    def _page(self, markers: dict[str, str]) -> ET.Element:
+        # EncodingType=url: without it, a key with a control character makes the page unreadable XML.
+        answer = self._client.list_object_versions(
+            Bucket=self._bucket,
+            Prefix=self._key_prefix,
+            EncodingType="url",
+            **markers,  # type: ignore[arg-type]
+        )
+        return self._read(answer["RwmPage"])  # type: ignore[typeddict-item]
+
+    def _advanced(self, before: dict[str, str], following: dict[str, str]) -> dict[str, str]:
+        if following == before:
+            raise MalformedListing(f"a listing of {self._bucket} does not advance; nothing was recorded")
+        return following
 
     def _read(self, body: bytes) -> ET.Element:
         try:
@@ -128,6 +135,57 @@ class S3VersionLister:
                     etag=(element.findtext("ETag") or "").strip('"'),
                     storage_class=element.findtext("StorageClass") or "STANDARD",
                 )
+
+
+class S3KeyHistories(S3VersionLister):
+    """KeyHistories over boto3: reads on while the next key is on the page at hand or near it, else begins anew there.
+
+    So it takes as many requests as pages lie between the keys, and never more than one for each key and page of a
+    key's own history.
+    """
+
+    def of(self, keys: Sequence[ObjectKey]) -> Iterator[KeyHistory]:
+        """Raises MalformedListing, also for `keys` that do not ascend."""
+        if any(later <= earlier for earlier, later in pairwise(keys)):
+            raise MalformedListing("keys were asked for that do not ascend; nothing was listed")
+        place, count = 0, 0
+        entries: list[ListedVersion] = []
+        markers = self._before(keys[0]) if keys else {}
+        while place < len(keys):
+            page = self._page(markers)
+            at = ObjectKey("")
+            for entry in self._entries(page):
+                if entry.key < at:
+                    raise MalformedListing(f"a listing of {self._bucket} is not in key order; nothing was decided")
+                at = entry.key
+                while place < len(keys) and keys[place] < at:
+                    if count:
+                        yield KeyHistory(keys[place], tuple(entries), count)
+                    place, entries, count = place + 1, [], 0
+                if place < len(keys) and keys[place] == at:
+                    count += 1
+                    if count <= MOST_ENTRIES:
+                        entries.append(entry)
+            if place == len(keys):
+                return
+            if page.findtext("IsTruncated") != "true":
+                if count:
+                    yield KeyHistory(keys[place], tuple(entries), count)
+                return
+            markers = self._advanced(markers, self._next(keys[place], count, _markers(page)))
+
+    def _next(self, key: ObjectKey, count: int, following: dict[str, str]) -> dict[str, str]:
+        """Where to go on for `key`, of which `count` entries were seen."""
+        if count > MOST_ENTRIES:
+            # A flood: that it is one is all that its history tells.
+            return {"KeyMarker": self._key_prefix + key}
+        ahead = self._before(key)
+        return ahead if following["KeyMarker"] < ahead.get("KeyMarker", "") else following
+
+    def _before(self, key: ObjectKey) -> dict[str, str]:
+        """Markers of a place before `key`, with next to nothing in between."""
+        marker = (self._key_prefix + key)[:-1] if key else ""
+        return {"KeyMarker": marker} if marker else {}
 
 
 def _keep_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: a DynamoDB table that record appends to and everybody else reads.
+"""The ledger: a DynamoDB table that record appends to, drop-states marks in, and everybody else reads.
 
 | item | pk | sk | holds |
 |---|---|---|---|
@@ -6,26 +6,38 @@
 | lease | repository | `recording` | the attempt that may record now, and until when |
 | header | repository | `state#0000000007` | a state header's canonical bytes and its id |
 | attempt | repository | `attempt#<id>` | open, committed, closed or collected; how many chunks it reserved |
+| mark | repository | `dropped#0000000007` | that a prune dropped this state: which plan, of which execution, when |
 | chunk | `chunk#<attempt>#000003` | `chunk` | packed entries; a partition each, so that a base is written fast |
 
 Security rules:
 - Every read is strongly consistent: what is decided on an old copy is decided on a lie.
 - A header is written once, in the transaction that advances the head and commits the attempt.
 - A chunk belongs to one attempt; an attempt that lost its lease is closed and can never commit.
+- A mark is put once, and only while nobody holds the state; there is no way to take it away.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ports import AttemptClosed, AttemptNotClosed, HeadMoved, RecordingInFlight
+from functions.domain.keeping import DroppedState
+from functions.domain.ports import (
+    AttemptClosed,
+    AttemptNotClosed,
+    HeadMoved,
+    LeaseLost,
+    RecordingInFlight,
+    StateDropped,
+    StateHeld,
+)
 from functions.domain.state import Head, StateHeader
-from functions.domain.values import AttemptId, RepositoryName, from_zulu, zulu
+from functions.domain.values import AttemptId, Digest, RepositoryName, StateId, from_zulu, zulu
 from functions.storage.aws import error_code
+from functions.storage.transactions import Cancelled, dropped_key, head_key, hold_key, lease_key, transact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,6 +69,12 @@ class DynamoLedgerReader:
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
         item = self._get(_chunk(attempt, number), "chunk")
         return bytes(item["content"]["B"]) if item else None
+
+    def dropped(self, repository: RepositoryName) -> frozenset[StateId]:
+        return frozenset(mark.state for mark in self.drops(repository))
+
+    def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
+        return tuple(_mark(item) for item in self._query(repository, "dropped#", newest_first=True))
 
     def _get(self, pk: str, sk: str) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
@@ -105,7 +123,7 @@ class DynamoRecordingLedger(DynamoLedgerReader):
             actions.append(self._close(repository, AttemptId(lease["attempt"]["S"])))
         try:
             self._transact(actions)
-        except _Cancelled as cancelled:
+        except Cancelled as cancelled:
             holder = self._get(repository, "recording")
             raise RecordingInFlight(from_zulu(holder["until"]["S"]) if holder else until) from cancelled
 
@@ -157,7 +175,7 @@ class DynamoRecordingLedger(DynamoLedgerReader):
                     self._release(repository, attempt, header.recorded_at),
                 ]
             )
-        except _Cancelled as cancelled:
+        except Cancelled as cancelled:
             # Reasons come in the order of the actions; a transaction conflict is retried by _transact.
             if "ConditionalCheckFailed" in cancelled.reasons[2:]:
                 raise AttemptClosed(f"attempt {attempt} lost its lease; nothing was recorded") from cancelled
@@ -166,7 +184,7 @@ class DynamoRecordingLedger(DynamoLedgerReader):
     def abandon(self, repository: RepositoryName, attempt: AttemptId, now: datetime) -> None:
         try:
             self._transact([self._close(repository, attempt), self._release(repository, attempt, now)])
-        except _Cancelled:
+        except Cancelled:
             # Closed or committed by somebody else meanwhile: there is nothing of ours left to release.
             return
 
@@ -222,16 +240,7 @@ class DynamoRecordingLedger(DynamoLedgerReader):
         }
 
     def _transact(self, actions: list[Any]) -> None:
-        for waited in (0.05, 0.2, 0.8, None):
-            try:
-                self._client.transact_write_items(TransactItems=actions)
-            except self._client.exceptions.TransactionCanceledException as error:
-                reasons = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
-                if "ConditionalCheckFailed" in reasons or waited is None:
-                    raise _Cancelled(reasons) from error
-                self._pause(waited)
-            else:
-                return
+        transact(self._client, actions, self._pause)
 
 
 class DynamoChunkCollector(DynamoLedgerReader):
@@ -272,12 +281,112 @@ class DynamoChunkCollector(DynamoLedgerReader):
             raise
 
 
-class _Cancelled(Exception):
-    """DynamoDB cancelled a transaction; a reason for each of its actions, in order."""
+class DynamoStateDropper:
+    """StateDropper over boto3."""
 
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__(", ".join(reasons))
-        self.reasons = reasons
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        ledger: str,
+        operations: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._operations = operations
+        self._pause = pause
+
+    def drop(self, head: Head, marks: Sequence[DroppedState]) -> None:
+        execution = marks[0].execution
+        actions = [self._head_is(head), self._lease_is(head.repository, execution)]
+        for mark in marks:
+            actions.append(self._nobody_holds(head.repository, mark.state))
+            actions.append(self._mark(head.repository, mark))
+        try:
+            transact(self._client, actions, self._pause)
+        except Cancelled as cancelled:
+            raise _why_not_dropped(cancelled, head, execution, marks) from cancelled
+
+    def _head_is(self, head: Head) -> Any:
+        return _only_if(
+            self._ledger,
+            head_key(head.repository),
+            "generation = :generation AND #state = :state",
+            {":generation": {"N": str(head.generation)}, ":state": {"S": head.state}},
+            {"#state": "state"},
+        )
+
+    def _lease_is(self, repository: RepositoryName, execution: str) -> Any:
+        return _only_if(
+            self._operations,
+            lease_key(repository),
+            "execution = :execution AND released = :no",
+            {":execution": {"S": execution}, ":no": {"BOOL": False}},
+        )
+
+    def _nobody_holds(self, repository: RepositoryName, state: StateId) -> Any:
+        return _only_if(self._operations, hold_key(repository, state), "attribute_not_exists(pk)")
+
+    def _mark(self, repository: RepositoryName, mark: DroppedState) -> Any:
+        return {
+            "Put": {
+                "TableName": self._ledger,
+                "Item": {
+                    **dropped_key(repository, mark.generation),
+                    "format": {"N": "1"},
+                    "state": {"S": mark.state},
+                    "plan": {"S": mark.plan},
+                    "execution": {"S": mark.execution},
+                    "at": {"S": zulu(mark.at)},
+                },
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+
+
+def _only_if(
+    table: str,
+    key: Mapping[str, Any],
+    condition: str,
+    values: Item | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Any:
+    check: dict[str, Any] = {"TableName": table, "Key": key, "ConditionExpression": condition}
+    if values:
+        check["ExpressionAttributeValues"] = values
+    if names:
+        check["ExpressionAttributeNames"] = names
+    return {"ConditionCheck": check}
+
+
+def _why_not_dropped(cancelled: Cancelled, head: Head, execution: str, marks: Sequence[DroppedState]) -> Exception:
+    """Reasons come in the order of the actions: head, lease, then hold and mark of each state."""
+    undone = "no state was dropped with this call"
+    if cancelled.refused(0):
+        return HeadMoved(f"a state of {head.repository} was recorded since the head was read; {undone}")
+    if cancelled.refused(1):
+        return LeaseLost(f"prune {execution} does not have the lease of {head.repository}; {undone}")
+    for number, mark in enumerate(marks):
+        if cancelled.refused(2 + 2 * number):
+            return StateHeld(f"state {mark.state} is held; {undone}")
+        if cancelled.refused(3 + 2 * number):
+            return StateDropped(f"state {mark.state} is dropped already; {undone}")
+    return cancelled
+
+
+def _mark(item: Item) -> DroppedState:
+    if item.get("format") != {"N": "1"}:
+        raise UnreadableDocument(
+            f"the mark of a dropped state has format {item.get('format')} and this version of RWM reads 1; nothing was "
+            "decided; use a newer version"
+        )
+    return DroppedState(
+        state=StateId(item["state"]["S"]),
+        generation=int(item["sk"]["S"].removeprefix("dropped#")),
+        plan=Digest(item["plan"]["S"]),
+        execution=item["execution"]["S"],
+        at=from_zulu(item["at"]["S"]),
+    )
 
 
 def _header(item: Item) -> StateHeader:

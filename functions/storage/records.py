@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from functions.domain.ports import VersionGone
 from functions.domain.state import Head
-from functions.domain.values import VersionId
+from functions.domain.values import VersionGone, VersionId
 from functions.storage.aws import error_code
 
 if TYPE_CHECKING:

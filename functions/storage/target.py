@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing, VersionGone
-from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId
+from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionGone, VersionId
 from functions.storage.aws import error_code
 from functions.storage.bucket import PIECE
 

@@ -301,7 +301,8 @@ def _check_after(stage: Stage, damage: Damage, inbox: str) -> None:
     if [subject.split(":")[1].strip() for subject in told] != ["FAIL alpha"]:
         raise DemoFailed(f"the operator was told {told}, and should have been told once, of alpha")
     story.bad(f"the operator has one message: [bold]{told[0]}[/bold]")
-    with stage.evidence.step("check after the attack"):
+    with stage.evidence.step("check after the attack"), ThreadPoolExecutor() as pool:
+        of_beta = pool.submit(stage.rwm, "check", "beta", "--level", "consistent")
         verdict = stage.rwm("check", "alpha", "--level", "consistent", expect=(4,))
     prefix = stage.repository("alpha").key_prefix
     named = {finding["id"]: {prefix + each["key"] for each in finding["evidence"]} for finding in verdict["findings"]}
@@ -310,7 +311,7 @@ def _check_after(stage: Stage, damage: Damage, inbox: str) -> None:
         raise DemoFailed(f"the findings do not name what was done: {json.dumps(verdict['findings'])[:2000]}")
     ids = list(dict.fromkeys(f"{each['severity']} {each['id']}" for each in verdict["findings"]))
     story.bad(textwrap.fill(f"alpha: {', '.join(ids)}", 100, subsequent_indent=" " * 9))
-    if stage.rwm("check", "beta", "--level", "consistent")["findings"]:
+    if of_beta.result()["findings"]:
         raise DemoFailed("beta has findings, and nothing happened to it")
     story.good("beta: nothing to say")
     if _inbox(stage, inbox):

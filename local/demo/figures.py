@@ -14,7 +14,9 @@ def write_figures(evidence: Evidence, path: Path, seconds: float) -> dict[str, A
     first = restores[0]
     diffs = [record for record in evidence.read("commands") if record["command"][0] == "diff"]
     listed = evidence.answers("rwm states")
-    before, attacked, beta, copy = evidence.answers("rwm check")
+    checks = evidence.answers("rwm check")
+    before, attacked, copy = (answer for answer in checks if answer["repository"] == "alpha")
+    (beta,) = (answer for answer in checks if answer["repository"] == "beta")
     figures: dict[str, Any] = {
         "seconds": {record["step"]: record["seconds"] for record in evidence.read("steps")},
         "total_seconds": round(seconds, 1),

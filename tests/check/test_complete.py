@@ -11,11 +11,10 @@ import pytest
 from functions.check.complete import CompleteRequest, check_readable, readable_repository, recorded_state
 from functions.domain.checking import CheckRefused
 from functions.domain.completeness import CompletenessReport
-from functions.domain.ports import VersionGone
 from functions.domain.repositories import Configuration
 from functions.domain.restore import Location
 from functions.domain.structure.report import Level
-from functions.domain.values import ObjectKey, VersionId
+from functions.domain.values import ObjectKey, VersionGone, VersionId
 from tests.check.complete_world import ME, FakePassword, World
 from tests.domain.structure import damages
 from tests.domain.structure.conftest import originals, repository  # noqa: F401 - fixtures

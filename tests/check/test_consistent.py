@@ -97,6 +97,7 @@ def test_it_changes_nothing_but_the_operations_table(check: Check) -> None:
     check.run()
     assert set(log.count()) == {
         "GetHead",
+        "QueryDrops",
         "QueryHeaders",
         "GetChunk",
         "ListObjectVersions",

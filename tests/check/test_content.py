@@ -13,9 +13,9 @@ from functions.domain.content.files import NotThePlan, batch_file, plan_file, re
 from functions.domain.content.known import Memory
 from functions.domain.content.results import Kind, Sight, Trouble
 from functions.domain.findings import FindingId
-from functions.domain.ports import NotRead, VersionGone
+from functions.domain.ports import NotRead
 from functions.domain.state import StateHeader
-from functions.domain.values import ObjectKey, ObjectVersion, Severity, StateId, VersionId
+from functions.domain.values import ObjectKey, ObjectVersion, Severity, StateId, VersionGone, VersionId
 from functions.domain.verdict import CheckLevel, news
 from tests.builders import pack as pack_key
 from tests.builders import version

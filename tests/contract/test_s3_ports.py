@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from functions.domain.ports import TargetDenied, TargetGone, TargetMissing, VersionGone
+from functions.domain.ports import TargetDenied, TargetGone, TargetMissing
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -12,6 +12,7 @@ from functions.domain.values import (
     ObjectVersion,
     RepositoryName,
     StateId,
+    VersionGone,
     VersionId,
     Versioning,
 )

@@ -37,9 +37,17 @@ from functions.domain.content.sets import (
 )
 from functions.domain.cut import take_cut
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ports import VersionGone
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, Tally, describe
-from functions.domain.values import AttemptId, Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
+from functions.domain.values import (
+    AttemptId,
+    Digest,
+    ObjectKey,
+    ObjectVersion,
+    RepositoryName,
+    StateId,
+    VersionGone,
+    VersionId,
+)
 from tests import builders
 from tests.builders import at, listing, pack, sha256, version
 from tests.fakes.content import FakeVerifiedSets

@@ -5,17 +5,31 @@ its own encoding fails here too. A transaction happens whole or not at all.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ports import AttemptClosed, AttemptNotClosed, HeadMoved, RecordingInFlight
+from functions.domain.keeping import DroppedState
+from functions.domain.ports import (
+    MOST_AT_ONCE,
+    AttemptClosed,
+    AttemptNotClosed,
+    HeadMoved,
+    LeaseLost,
+    RecordingInFlight,
+    StateDropped,
+    StateHeld,
+)
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import AttemptId, Finding, RepositoryName, StateId, whole_second
 from tests.fakes.faults import Call, Hook, Moment, nothing
+
+if TYPE_CHECKING:
+    from tests.fakes.holds import FakeHolds, FakeLease
 
 ITEM_BYTES = 400 * 1024
 """DynamoDB's limit on an item, names included."""
@@ -76,6 +90,8 @@ class FakeLedger(FakeTable):
         self.leases: dict[RepositoryName, Lease] = {}
         self.attempts: dict[tuple[RepositoryName, AttemptId], Attempt] = {}
         self.chunks: dict[tuple[AttemptId, int], bytes] = {}
+        self.marks: dict[tuple[RepositoryName, int], DroppedState] = {}
+        """Of dropped states, by generation."""
 
     # --- LedgerReader ----------------------------------------------------------------------------------
 
@@ -100,6 +116,14 @@ class FakeLedger(FakeTable):
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
         with self._operation("GetChunk", f"{attempt}/{number}"):
             return self.chunks.get((attempt, number))
+
+    def dropped(self, repository: RepositoryName) -> frozenset[StateId]:
+        return frozenset(mark.state for mark in self.drops(repository))
+
+    def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
+        with self._operation("QueryDrops", repository):
+            generations = sorted((each[1] for each in self.marks if each[0] == repository), reverse=True)
+            return tuple(self.marks[repository, generation] for generation in generations)
 
     # --- RecordingLedger -------------------------------------------------------------------------------
 
@@ -199,6 +223,34 @@ class FakeLedger(FakeTable):
 def _place(head: Head | None) -> tuple[int, StateId] | None:
     """What the condition on the head compares."""
     return (head.generation, head.state) if head else None
+
+
+class FakeStateDropper(FakeTable):
+    """StateDropper over a ledger, and the holds and the lease of an operations table."""
+
+    def __init__(self, ledger: FakeLedger, holds: "FakeHolds", lease: "FakeLease") -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._holds = holds
+        self._lease = lease
+
+    def drop(self, head: Head, marks: Sequence[DroppedState]) -> None:
+        assert 0 < len(marks) <= MOST_AT_ONCE
+        repository, execution = head.repository, marks[0].execution
+        with self._operation("Drop", f"{repository}/{len(marks)}"):
+            stored = self._ledger.heads.get(repository)
+            if stored is None or _place(Head.parse(stored)) != _place(head):
+                raise HeadMoved("a state was recorded since the head was read; no state was dropped with this call")
+            lease = self._lease.leases.get(repository)
+            if lease is None or lease.released or lease.execution != execution:
+                raise LeaseLost(f"prune {execution} does not have the lease; no state was dropped with this call")
+            for mark in marks:
+                if (repository, mark.state) in self._holds.holds:
+                    raise StateHeld(f"state {mark.state} is held; no state was dropped with this call")
+                if (repository, mark.generation) in self._ledger.marks:
+                    raise StateDropped(f"state {mark.state} is dropped already; no state was dropped with this call")
+            for mark in marks:
+                self._ledger.marks[repository, mark.generation] = replace(mark, at=whole_second(mark.at))
 
 
 class FakeFindingLog(FakeTable):

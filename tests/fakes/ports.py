@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing, VersionGone
+from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -17,6 +17,7 @@ from functions.domain.values import (
     Listing,
     ObjectKey,
     ObjectVersion,
+    VersionGone,
     VersionId,
     Versioning,
     VersioningSeen,

@@ -17,8 +17,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from mypy_boto3_s3 import S3Client
 
-from functions.domain.ports import VersionGone
-from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionGone, VersionId
 from functions.storage.bucket import MalformedListing, S3BucketConfiguration, S3RangedReader, S3VersionLister
 
 HEAD = '<?xml version="1.0"?><ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'

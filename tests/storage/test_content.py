@@ -15,8 +15,8 @@ from functions.domain.content.plan import name_of
 from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet, damaged_parts
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ports import FirstSightLog, NotRead, VerifiedSetLog, VersionGone
-from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId, VersionId
+from functions.domain.ports import FirstSightLog, NotRead, VerifiedSetLog
+from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId, VersionGone, VersionId
 from functions.storage.content import DynamoFirstSights, DynamoVerifiedSets, S3ContentReader
 from tests.builders import at, pack
 from tests.fakes.content import FakeFirstSights, FakeVerifiedSets

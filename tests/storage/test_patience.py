@@ -10,8 +10,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from functions.domain.ports import VersionGone
-from functions.domain.values import ObjectKey, VersionId
+from functions.domain.values import ObjectKey, VersionGone, VersionId
 from functions.storage.patience import PatientReader
 
 BROKEN: list[Exception] = [

@@ -24,10 +24,9 @@ from functions.domain.ports import (
     TargetMissing,
     TargetReader,
     VersionCopier,
-    VersionGone,
 )
 from functions.domain.structure.reading import RangedReader
-from functions.domain.values import ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import ObjectKey, ObjectVersion, VersionGone, VersionId
 from functions.storage.target import S3TargetLister, S3TargetRangedReader, S3TargetReader, S3VersionCopier
 from tests.builders import sha256
 from tests.fakes.ports import FakeTargetLister, FakeTargetRangedReader, FakeTargetReader, FakeVersionCopier

@@ -13,10 +13,10 @@ from functions.domain.content.plan import VersionName, name_of
 from functions.domain.content.sets import VerifiedSet
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, read_state
-from functions.domain.ports import LedgerReader, RecordReader, VerifiedSets, VersionGone
+from functions.domain.ports import LedgerReader, RecordReader, VerifiedSets
 from functions.domain.restic import promised_sha256
 from functions.domain.state import StateHeader
-from functions.domain.values import Digest, ObjectVersion
+from functions.domain.values import Digest, ObjectVersion, VersionGone
 
 MOST_STATES = 12
 """How many other states are read at most to find what is verified already. What a state shares with none of the

@@ -8,13 +8,11 @@ advance: approving names the digest of one plan.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from functions.domain.findings import FindingId
 from functions.domain.prune.plan import Total
 from functions.domain.repositories import Thresholds
 from functions.domain.restic import FileType
 from functions.domain.values import Finding, RepositoryName, Severity
-
-FREES_MUCH = "prune-frees-much"
-TAKES_ALIENS = "prune-takes-aliens"
 
 
 def odd(
@@ -32,7 +30,7 @@ def odd(
             f"{freed / level:.0%} of the {level:,} that it usually holds" if level else "and what is usual, is unknown"
         )
         yield Finding(
-            FREES_MUCH,
+            FindingId.PRUNE_FREES_MUCH,
             Severity.HOLD,
             repository,
             now,
@@ -42,7 +40,7 @@ def odd(
     aliens = sum(each.entries for each in counted if each.type is FileType.ALIEN)
     if aliens:
         yield Finding(
-            TAKES_ALIENS,
+            FindingId.PRUNE_TAKES_ALIENS,
             Severity.HOLD,
             repository,
             now,

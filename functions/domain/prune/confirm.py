@@ -17,13 +17,24 @@ Security rules:
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.histories import is_flooded
-from functions.domain.prune.pins import PinnedVersions
 from functions.domain.prune.rules import Decision, PruneRules, Waits, decide_key, decide_markers
 from functions.domain.values import ObjectKey, ObjectVersion, VersionId
+
+
+class Pins(Protocol):
+    """What the states that are not dropped now name: all of it (`PinnedVersions`), or of the batch's keys
+    (`NamedVersions`)."""
+
+    def named(self, key: ObjectKey) -> frozenset[VersionId]: ...
+
+    def finish(self) -> None:
+        """Raises PinsUnproven, and whatever reading them raises: then nothing it said counts."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Confirmed:
 def confirm(
     batch: Sequence[PlannedEntry],
     histories: Iterable[KeyHistory],
-    pinned: PinnedVersions,
+    pinned: Pins,
     rules: PruneRules,
     now: datetime,
 ) -> Confirmed:

@@ -16,13 +16,12 @@ import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from functions.domain.batches import PlannedBatch
 from functions.domain.documents import Document, Instant, Part
-from functions.domain.ports import RecordReader
 from functions.domain.prune.entries import PlannedEntry, batch_digest, decode_batch
 from functions.domain.prune.rules import PruneRules, Reason, Waits
 from functions.domain.repositories import Retention
@@ -30,6 +29,10 @@ from functions.domain.restic import FileType
 from functions.domain.state import Tally
 from functions.domain.values import Digest, RepositoryName, StateId, VersionId
 from functions.domain.verdict import Outcome, SeenFinding, outcome_of
+
+if TYPE_CHECKING:
+    # The ports speak of plans, so that this cannot be imported before they are.
+    from functions.domain.ports import RecordReader
 
 VALID_FOR = timedelta(hours=24)
 
@@ -174,7 +177,7 @@ def result_file(repository: RepositoryName, execution: str, number: int) -> str:
     return f"prunes/{repository}/{execution}/results/{number:05d}.json"
 
 
-def read_plan(records: RecordReader, file: str, version_id: VersionId, approved: Digest) -> PrunePlan:
+def read_plan(records: "RecordReader", file: str, version_id: VersionId, approved: Digest) -> PrunePlan:
     """The plan whose digest was approved. Raises PlanMismatch, UnreadableDocument, VersionGone."""
     plan = PrunePlan.parse(records.get(file, version_id))
     if plan.digest != approved:
@@ -183,7 +186,7 @@ def read_plan(records: RecordReader, file: str, version_id: VersionId, approved:
 
 
 def read_batch(
-    records: RecordReader, plan: PrunePlan, number: int, version_id: VersionId | None = None
+    records: "RecordReader", plan: PrunePlan, number: int, version_id: VersionId | None = None
 ) -> tuple[PlannedEntry, ...]:
     """The entries of a batch, proven by the digest in the plan.
 

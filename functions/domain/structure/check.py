@@ -290,6 +290,8 @@ class _KeyRing:
         if strangers:
             self._damaged.note("config", "the master key does not open it")
             return self._unjudged("the config cannot be read", not_tried)
+        if not self._files.keys:
+            return self._unjudged("the state has no key file: no password opens it", not_tried)
         return self._unjudged("the password opens no key file of the state", not_tried)
 
     def _sound(self, version: ObjectVersion) -> KeyFile | None:

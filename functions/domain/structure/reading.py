@@ -12,8 +12,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from functions.domain.ports import VersionGone
-from functions.domain.values import ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import ObjectKey, ObjectVersion, VersionGone, VersionId
 
 
 class RangedReader(Protocol):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from functions.domain.prune.amounts import FREES_MUCH, TAKES_ALIENS, odd
+from functions.domain.findings import FindingId
+from functions.domain.prune.amounts import odd
 from functions.domain.prune.plan import Total
 from functions.domain.prune.rules import Reason
 from functions.domain.repositories import Thresholds
@@ -23,7 +24,7 @@ def test_a_plan_that_frees_no_more_than_the_threshold_is_not_odd() -> None:
 
 def test_a_plan_that_frees_more_is_a_hold_that_says_how_much() -> None:
     (finding,) = found((FileType.PACK, 200), (FileType.INDEX, 1))
-    assert (finding.id, finding.severity, finding.since) == (FREES_MUCH, Severity.HOLD, NOON)
+    assert (finding.id, finding.severity, finding.since) == (FindingId.PRUNE_FREES_MUCH, Severity.HOLD, NOON)
     assert finding.what == ("the plan frees 201 bytes, 20% of the 1,000 that it usually holds; the threshold is 20%")
 
 
@@ -39,7 +40,7 @@ def test_lock_files_do_not_count() -> None:
 
 def test_what_is_not_restics_makes_a_person_look() -> None:
     (finding,) = found((FileType.ALIEN, 10))
-    assert (finding.id, finding.severity) == (TAKES_ALIENS, Severity.HOLD)
+    assert (finding.id, finding.severity) == (FindingId.PRUNE_TAKES_ALIENS, Severity.HOLD)
     assert finding.what.startswith("the plan deletes 2 version(s)")
 
 

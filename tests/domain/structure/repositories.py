@@ -18,13 +18,12 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from functions.domain.ports import VersionGone
 from functions.domain.structure.check import check_structure
 from functions.domain.structure.crypto import Key
 from functions.domain.structure.formats import parse_key_file, parse_master_key
 from functions.domain.structure.reading import Limits
 from functions.domain.structure.report import Level, StructureReport
-from functions.domain.values import ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import ObjectKey, ObjectVersion, VersionGone, VersionId
 from tests.builders import version
 from tests.fakes.restic import BINARY, MISSING
 

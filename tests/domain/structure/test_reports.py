@@ -202,6 +202,14 @@ def test_a_wrong_password_is_not_damage(repository: MadeByRestic) -> None:
     assert (report.complete, report.damaged.count, report.key_files.wrong_password) == (False, 0, 1)
 
 
+def test_without_a_key_file_it_is_not_the_password_that_is_wrong(repository: MadeByRestic) -> None:
+    for key in repository.keys("keys"):
+        repository.remove(key)
+    report = repository.check()
+    assert report.unjudged == "the state has no key file: no password opens it"
+    assert [each.subject for each in report.damaged.shown] == ["keys/"]
+
+
 def test_nothing_at_all_is_no_repository(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor:
         report = check_structure([], FolderReader(tmp_path), "any", executor)

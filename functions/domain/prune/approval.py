@@ -1,0 +1,144 @@
+"""A plan on the shelf, and what a person decided on it: what approvers are shown, and what apply asks before anything.
+
+Security rules:
+- An approval names the full digest of one plan. It says nothing of any other plan, not of the next one of the same
+  repository either.
+- What was decided first counts; nobody decides twice.
+- A rejection stops a plan that would need no approval, too.
+- The task token that wakes the workflow is in none of these, and decides nothing: apply reads the approval.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field
+
+from functions.domain.documents import Document, Instant
+from functions.domain.prune.plan import Phase, PrunePlan, Total, Waiting, plan_file
+from functions.domain.values import Digest, RepositoryName, StateId, VersionId
+from functions.domain.verdict import Outcome, SeenFinding
+
+ApprovalMode = Literal["hold", "always", "never"]
+"""When a repository's plans wait for a person; `approval` in repositories.toml."""
+Need = Literal["needed", "not-needed", "nothing-to-do"]
+Decision = Literal["approved", "rejected"]
+
+
+class NotApproved(Exception):
+    """The plan may not be applied for want of an approval; nothing was deleted."""
+
+
+class ShelvedPlan(Document):
+    """A plan's summary, which is what is told of it: who wants its entries reads its file, by version id and digest."""
+
+    KIND: ClassVar[str] = "shelved prune plan"
+
+    repository: RepositoryName
+    plan: Digest
+    file: str
+    """The plan's file in the records bucket."""
+    version_id: VersionId
+    execution: str
+    state: StateId
+    """The fresh state that it was drawn from."""
+    drawn_at: Instant
+    """S3's clock."""
+    valid_until: Instant
+    outcome: Outcome
+    """`pass` or `hold`."""
+    posture: Outcome
+    """What this execution's posture came to; its findings are told by the check."""
+    approval: Need
+    dry_run: bool
+    entries: int = Field(ge=0)
+    """Versions and markers that go."""
+    bytes: int = Field(ge=0)
+    markers: int = Field(ge=0)
+    """Of the entries, the delete markers."""
+    drops: int = Field(ge=0)
+    """States that are marked dropped first."""
+    kept: int = Field(ge=1)
+    totals: tuple[Total, ...]
+    waiting: tuple[Waiting, ...]
+    flooded: int = Field(ge=0)
+    findings: tuple[SeenFinding, ...]
+    """The HOLDs of this execution's checks, then what is odd about the plan itself."""
+
+    @classmethod
+    def of(
+        cls,
+        plan: PrunePlan,
+        version_id: VersionId,
+        need: Need,
+        *,
+        posture: Outcome = "pass",
+        check: tuple[SeenFinding, ...] = (),
+        dry_run: bool = False,
+    ) -> Self:
+        """`version_id` of its file; `posture` and `check`: what made `plan.check` what it is."""
+        return cls(
+            repository=plan.repository,
+            plan=plan.digest,
+            file=plan_file(plan.repository, plan.execution),
+            version_id=version_id,
+            execution=plan.execution,
+            state=plan.state,
+            drawn_at=plan.drawn_at,
+            valid_until=plan.valid_until,
+            outcome=plan.outcome,
+            posture=posture,
+            approval=need,
+            dry_run=dry_run,
+            entries=sum(batch.objects for batch in plan.batches),
+            bytes=plan.freed.bytes,
+            markers=sum(batch.objects for batch in plan.of_phase(Phase.MARKERS)),
+            drops=len(plan.dropped),
+            kept=len(plan.kept),
+            totals=plan.totals,
+            waiting=plan.waiting,
+            flooded=plan.flooded,
+            findings=(*check, *plan.findings),
+        )
+
+    def is_good_at(self, now: datetime) -> bool:
+        """Whether it can still be decided on; `now` is S3's clock."""
+        return self.drawn_at <= now < self.valid_until
+
+
+class Approval(Document):
+    """What was decided on a plan, by whom, when."""
+
+    KIND: ClassVar[str] = "approval"
+
+    repository: RepositoryName
+    plan: Digest
+    decision: Decision
+    by: str
+    """What the caller says of itself, for people to read; CloudTrail has the proof of who called."""
+    at: Instant
+    """S3's clock."""
+
+
+def approval_need(plan: PrunePlan, mode: ApprovalMode) -> Need:
+    """Whether a person has to approve `plan`, where the repository's `approval` is `mode`."""
+    if not plan.batches:
+        return "nothing-to-do"
+    if mode == "always" or (mode == "hold" and plan.outcome != "pass"):
+        return "needed"
+    return "not-needed"
+
+
+def check_approved(plan: PrunePlan, mode: ApprovalMode, approval: Approval | None) -> None:
+    """Raises NotApproved unless `plan` needs no approval or has one, and in any case where it was rejected.
+
+    `mode` as it is configured now; `approval` what is written down for the plan's digest, read consistently.
+    """
+    undone = "nothing was deleted"
+    if approval is not None:
+        if (approval.repository, approval.plan) != (plan.repository, plan.digest):
+            raise NotApproved(f"the approval is of plan {approval.plan[:12]}, not of {plan.digest[:12]}; {undone}")
+        if approval.decision == "rejected":
+            raise NotApproved(f"plan {plan.digest[:12]} was rejected by {approval.by}; {undone}")
+        return
+    if approval_need(plan, mode) == "needed":
+        raise NotApproved(f"plan {plan.digest[:12]} waits for an approver; {undone}")

@@ -1,0 +1,1 @@
+"""The prune, step by step, over the fakes."""
