@@ -52,6 +52,8 @@ class Acknowledgement(Part):
     versions: int
     left: int
     """Keys that are wrong now: they have to be mended, and the finding stays for them."""
+    more: int = 0
+    """Keys that the verdict does not name, because there are so many: the next check does."""
     evidence: tuple[OverKey, ...]
 
 
@@ -97,6 +99,7 @@ def propose(deployment: Deployment, name: str, finding_id: str, prefix: str | No
         keys=len({each.key for each in over}),
         versions=sum(len(each.version_ids) for each in over),
         left=len({each.key for each in finding.evidence if not can_be_acknowledged(each)}),
+        more=finding.more,
         evidence=tuple(OverKey(key=each.key, version_ids=each.version_ids, since=each.since) for each in over),
     )
 

@@ -60,6 +60,8 @@ class CheckFinding(Part):
     what: str
     remedy: str
     evidence: tuple[KeyEvidence, ...] = ()
+    more: int = 0
+    """Keys that the evidence leaves out, because there are so many."""
 
 
 class LevelVerdict(Part):
@@ -444,6 +446,7 @@ def _finding(level: CheckLevel, finding: Finding) -> CheckFinding:
             KeyEvidence(key=each.key, version_ids=each.version_ids, since=each.since, standing=each.standing)
             for each in finding.evidence
         ),
+        more=finding.more,
     )
 
 

@@ -21,6 +21,7 @@ from functions.domain.names import Names
 from functions.domain.ports import AcknowledgementReader
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
+from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictReader
 
@@ -164,6 +165,10 @@ class Deployment:
     @cached_property
     def acknowledgements(self) -> AcknowledgementReader:
         return DynamoAcknowledgements(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def holds(self) -> DynamoHolds:
+        return DynamoHolds(self.aws.dynamodb, self.names.operations)
 
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
         where = self.aws.region if region else ""

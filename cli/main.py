@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import access, acknowledging, checking, recording, repositories, restoring, states
+from cli import access, acknowledging, checking, holding, recording, repositories, restoring, states
 from cli.deployment import Deployment
 from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
 from cli.explain import explain, no_profile
 from cli.views import access as access_view
 from cli.views import acknowledging as acknowledging_view
 from cli.views import checking as checking_view
+from cli.views import holding as holding_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
 from cli.views import restoring as restoring_view
@@ -240,6 +241,41 @@ def acknowledge(
         screen.result(done, lambda: acknowledging_view.show(done))
 
 
+@app.command("hold")
+def hold_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    state: StateArgument,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for those who come after you.")],
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Keep a state, whatever its age, until it is released. For approvers."""
+    with _command(context, deployment, as_json, holding.NOT_HELD) as (deployed, screen):
+        done = holding.hold(deployed, repository, state, why)
+        screen.result(done, lambda: holding_view.show(done))
+
+
+@app.command("release")
+def release_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    state: StateArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Release a state that is held: from then on its age decides. For approvers."""
+    with _command(context, deployment, as_json, holding.NOT_RELEASED) as (deployed, screen):
+        done = holding.propose_release(deployed, repository, state)
+        if done.outcome == "proposed":
+            if not yes:
+                holding_view.propose(screen, done)
+                _confirm(holding_view.question(done), as_json, holding.NOT_RELEASED)
+            done = holding.release(deployed, done)
+        screen.result(done, lambda: holding_view.show(done))
+
+
 @app.command("states")
 def states_command(
     context: typer.Context,
@@ -250,7 +286,7 @@ def states_command(
 ) -> None:
     """The recorded states, newest first."""
     with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
-        found = states.states(deployed, repository, limit)
+        found = states.states(deployed, repository, limit, datetime.now(UTC))
         screen.result(found, lambda: states_view.show_states(found))
 
 
@@ -264,7 +300,7 @@ def state_command(
 ) -> None:
     """One state: its times, roots, and objects by restic's type of file."""
     with _command(context, deployment, as_json, "nothing was read") as (deployed, screen):
-        found = states.state(deployed, repository, state)
+        found = states.state(deployed, repository, state, datetime.now(UTC))
         screen.result(found, lambda: states_view.show_state(found))
 
 
@@ -280,7 +316,7 @@ def diff(
 ) -> None:
     """What changed from one state to another, and whether restic itself makes such changes."""
     with _command(context, deployment, as_json, "nothing was compared") as (deployed, screen):
-        found = states.diff(deployed, repository, before, after)
+        found = states.diff(deployed, repository, before, after, datetime.now(UTC))
         screen.result(found, lambda: states_view.show_diff(found, everything))
 
 

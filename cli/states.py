@@ -5,20 +5,24 @@ Security rules:
 - `latest`, `last-good`, a time, and the list of states depend on the chain: each header must name the one
   before it, and the head must be the newest. Anything else is said, and nothing is chosen.
 - `last-good` is what the verdicts in the operations table make it; a state that nobody judged is not good.
+- Why a state is kept, and until when, is told by this machine's clock. A prune goes by S3's, and asks again.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from cli.deployment import Deployment
 from cli.exits import Refused
 from functions.domain.diff import Change, Difference, differences, totals
 from functions.domain.documents import Instant, Part
+from functions.domain.keeping import DroppedState, Hold
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state, with_verdicts
 from functions.domain.ports import LedgerReader
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
+from functions.domain.retention import Fate, JudgedState, Why, decide_fates
 from functions.domain.state import Cause, StateHeader, Tally
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Outcome, Verdict, is_good, newest_outcomes
@@ -33,6 +37,23 @@ class Growth(Part):
 
     objects: int
     bytes: int
+
+
+class HeldBy(Part):
+    """A person's word that a state is kept."""
+
+    by: str
+    at: Instant
+    why: str
+
+
+class DroppedBy(Part):
+    """The prune that dropped a state."""
+
+    prune: str
+    """Its execution."""
+    plan: Digest
+    at: Instant
 
 
 class StateDetails(Part):
@@ -64,6 +85,13 @@ class StateDetails(Part):
     """The newest outcome of each level at which it was judged."""
     good: bool
     """One to go back to: quiet, judged, and with nothing against it."""
+    kept: tuple[Why, ...]
+    """Why it is kept; empty: the next prune drops it, or one did."""
+    kept_until: Instant | None
+    """At least until then; null: as long as a reason lasts, which no clock alone ends."""
+    held: HeldBy | None
+    dropped: DroppedBy | None
+    """A state that was dropped is restored from no more: its versions may be gone."""
 
 
 class States(Part):
@@ -121,29 +149,45 @@ class StateDiff(Part):
     """In key order."""
 
 
-def states(deployment: Deployment, name: str, limit: int) -> States:
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What becomes of each state of a repository."""
+
+    fates: Mapping[StateId, Fate]
+    """Of those that are not dropped."""
+    holds: Mapping[StateId, Hold]
+    drops: Mapping[StateId, DroppedState]
+
+
+def states(deployment: Deployment, name: str, limit: int, now: datetime) -> States:
     """The newest `limit` states, checked to be one chain. Raises ChainBroken."""
-    repository = deployment.repository(name).repository
-    chain = with_verdicts(in_chain(deployment.ledger, repository), deployment.verdicts.verdicts(repository))
-    newest = list(islice(chain, limit + 1))
-    parents = [header for header, _ in newest[1:]]
+    repository = deployment.repository(name)
+    chain = list(
+        with_verdicts(
+            in_chain(deployment.ledger, repository.repository), deployment.verdicts.verdicts(repository.repository)
+        )
+    )
+    keeping = _keeping(deployment, repository, chain, now)
+    parents = [header for header, _ in chain[1 : limit + 1]]
     shown = tuple(
-        details(header, judged, parent) for (header, judged), parent in zip(newest, [*parents, None], strict=False)
-    )[:limit]
+        details(header, judged, parent, keeping)
+        for (header, judged), parent in zip(chain[:limit], [*parents, None], strict=False)
+    )
     return States(
-        repository=repository,
+        repository=repository.repository,
         states=shown,
-        last_good=next((each.id for each in shown if each.good), None),
-        more=len(newest) > limit,
+        last_good=next((each.id for each in shown if each.good and each.dropped is None), None),
+        more=len(chain) > limit,
     )
 
 
-def state(deployment: Deployment, name: str, wanted: str) -> StateDetails:
-    header = find_state(deployment, deployment.repository(name), wanted)
-    return _details(deployment, header)
+def state(deployment: Deployment, name: str, wanted: str, now: datetime) -> StateDetails:
+    repository = deployment.repository(name)
+    header = find_state(deployment, repository, wanted)
+    return _details(deployment, repository, header, now)
 
 
-def diff(deployment: Deployment, name: str, before: str, after: str) -> StateDiff:
+def diff(deployment: Deployment, name: str, before: str, after: str, now: datetime) -> StateDiff:
     """What changed from one state to another, both proven against their headers. Raises StateDamaged."""
     repository = deployment.repository(name)
     old, new = (find_state(deployment, repository, wanted) for wanted in (before, after))
@@ -152,8 +196,8 @@ def diff(deployment: Deployment, name: str, before: str, after: str) -> StateDif
     found = [] if same else list(differences(read_state(ledger, old), read_state(ledger, new)))
     return StateDiff(
         repository=repository.repository,
-        before=_details(deployment, old),
-        after=_details(deployment, new),
+        before=_details(deployment, repository, old, now),
+        after=_details(deployment, repository, new, now),
         same=same,
         totals=_totals(found),
         unexpected=sum(not difference.meaning.expected for difference in found),
@@ -216,20 +260,51 @@ def _linked(
         header = parent
 
 
-def details(header: StateHeader, verdicts: Sequence[Verdict], parent: StateHeader | None) -> StateDetails:
+def details(
+    header: StateHeader, verdicts: Sequence[Verdict], parent: StateHeader | None, keeping: Keeping
+) -> StateDetails:
+    fate, hold, drop = keeping.fates.get(header.id), keeping.holds.get(header.id), keeping.drops.get(header.id)
     told = {
         **header.model_dump(exclude={"chunks"}),
         "id": header.id,
         "change": parent and Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes),
         "checked": newest_outcomes(header, verdicts),
         "good": is_good(header, verdicts),
+        "kept": fate.why if fate else (),
+        "kept_until": fate.until if fate else None,
+        "held": hold and HeldBy(by=hold.by, at=hold.at, why=hold.why),
+        "dropped": drop and DroppedBy(prune=drop.execution, plan=drop.plan, at=drop.at),
     }
     return StateDetails.model_validate(told)
 
 
-def _details(deployment: Deployment, header: StateHeader) -> StateDetails:
-    ((_, judged),) = with_verdicts([header], deployment.verdicts.verdicts(header.repository))
-    return details(header, judged, _parent(deployment.ledger, header))
+def _details(deployment: Deployment, repository: Repository, header: StateHeader, now: datetime) -> StateDetails:
+    # All the others decide with it what becomes of a state; a chain that is broken elsewhere does not hide this one.
+    judged = dict[StateId, tuple[StateHeader, Sequence[Verdict]]]()
+    for each, verdicts in with_verdicts(
+        deployment.ledger.headers(header.repository), deployment.verdicts.verdicts(header.repository)
+    ):
+        judged[each.id] = (each, verdicts)
+    keeping = _keeping(deployment, repository, list(judged.values()), now)
+    return details(header, judged[header.id][1], _parent(deployment.ledger, header), keeping)
+
+
+def _keeping(
+    deployment: Deployment,
+    repository: Repository,
+    judged: Sequence[tuple[StateHeader, Sequence[Verdict]]],
+    now: datetime,
+) -> Keeping:
+    drops = {each.state: each for each in deployment.ledger.drops(repository.repository)}
+    holds = {each.state: each for each in deployment.holds.held(repository.repository)}
+    fates = decide_fates(
+        [JudgedState.of(header, verdicts) for header, verdicts in judged if header.id not in drops],
+        holds,
+        repository.retention,
+        repository.grace_days,
+        now,
+    )
+    return Keeping({fate.state.id: fate for fate in fates}, holds, drops)
 
 
 def _parent(ledger: LedgerReader, header: StateHeader) -> StateHeader | None:

@@ -100,3 +100,31 @@ def test_only_a_steps_wiring_touches_storage(flow: str) -> None:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
                 assert not (used & wired), f"{path.name}: {node.name} uses {used & wired}"
+
+
+DELETES = "prune/apply.py"
+"""The one file of functions/ that may be handed what deletes versions of protected repositories."""
+
+
+@pytest.mark.parametrize("path", modules(FUNCTIONS), ids=named)
+def test_only_apply_prune_is_handed_what_deletes_versions(path: Path) -> None:
+    """Promise P3, in the code: the port, its implementation, and S3's own calls that destroy."""
+    inside = str(path.relative_to(FUNCTIONS))
+    deleters = {"functions.domain.ports.VersionDeleter", "functions.storage.deleter.S3VersionDeleter"}
+    if inside != DELETES:
+        assert not deleters.intersection(imports(path)), "only apply-prune may delete versions"
+    calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    if inside != "storage/deleter.py":
+        assert not calls & {"delete_object", "delete_objects"}, "only storage/deleter.py asks S3 to delete"
+
+
+def test_apply_prune_is_handed_it() -> None:
+    assert "functions.storage.deleter.S3VersionDeleter" in set(imports(FUNCTIONS / DELETES))
+
+
+def test_what_apply_prune_is_handed_can_write_to_no_table() -> None:
+    """It can neither plan, nor approve, nor hold, nor drop a state, nor take the lease."""
+    stored = {module for module in imports(FUNCTIONS / DELETES) if module.startswith("functions.storage.")}
+    writers = {"Shelf", "Log", "Dropper", "PruneLease", "RecordingLedger", "Collector", "Tokens", "Notifier"}
+    allowed = {"functions.storage.plans.DynamoPlanShelf", "functions.storage.plans.DynamoApprovals"}
+    assert not {each for each in stored - allowed if any(each.endswith(writer) for writer in writers)}

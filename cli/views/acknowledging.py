@@ -24,6 +24,8 @@ def propose(screen: Screen, proposed: Acknowledgement, everything: bool) -> None
         screen.say(f"  and {len(proposed.evidence) - len(shown)} more keys: --all")
     if proposed.left:
         screen.say(f"{proposed.left} keys are wrong now; they have to be mended, and are not laid to rest")
+    if proposed.more:
+        screen.say(f"{proposed.more} keys beyond these are not named, and not laid to rest: the next check names them")
 
 
 def question(proposed: Acknowledgement) -> str:

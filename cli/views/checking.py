@@ -73,6 +73,8 @@ def _finding(finding: CheckFinding) -> Iterator[RenderableType]:
         yield Text(printable(f"     {each.key}  ({versions}{', wrong now' if each.standing else ''})"), style="dim")
     if (more := len(finding.evidence) - SHOWN_KEYS) > 0:
         yield Text(f"     and {more} more of {len(finding.evidence)} keys: --json has all, with their version ids")
+    if finding.more:
+        yield Text(f"     and {finding.more} keys beyond those: a check names so many at most")
 
 
 def _figure(name: str, count: int) -> str:

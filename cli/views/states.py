@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from cli.states import Growth, KeyChange, StateDetails, StateDiff, States
+from cli.states import Growth, HeldBy, KeyChange, StateDetails, StateDiff, States
 from cli.views.screen import printable, row, signed, size, table, when
 from functions.domain.diff import Change
 from functions.domain.state import Cause
@@ -21,7 +21,7 @@ def show_states(found: States) -> Iterator[RenderableType]:
         yield Text(f"{name} has no recorded state yet; publish an event or run `rwm record {name}`")
         return
     listed = table(
-        "state", "cut time", "objects", "size", "change", "hidden", "flags", "checked", "cause",
+        "state", "cut time", "objects", "size", "change", "hidden", "flags", "checked", "kept", "cause",
         right=("objects", "size", "change", "hidden"),
     )  # fmt: skip
     for each in found.states:
@@ -35,6 +35,7 @@ def show_states(found: States) -> Iterator[RenderableType]:
             each.hidden,
             " ".join([*_flags(each), *(["last-good"] if each.id == found.last_good else [])]),
             _checked(each),
+            _kept(each, short=True),
             _cause(each.cause),
         )
     yield listed
@@ -54,6 +55,8 @@ def show_state(found: StateDetails) -> Iterator[RenderableType]:
         ("cause", _cause(found.cause)),
         ("flags", " ".join(_flags(found)) or "none"),
         ("checked", _checked(found)),
+        ("kept", _kept(found, short=False)),
+        *([("held", _held(found.held))] if found.held else []),
         ("change", _growth(found.change, found.kind)),
         ("hidden keys", found.hidden),
         ("noncurrent versions", found.noncurrent),
@@ -131,6 +134,23 @@ def _checked(found: StateDetails) -> Text:
     told = [Text(f"{level} {outcome if outcome == 'pass' else outcome.upper()}", colours[outcome])
             for level, outcome in found.checked.items()]  # fmt: skip
     return Text(", ").join(told)
+
+
+def _kept(found: StateDetails, *, short: bool) -> Text:
+    """Why, and until when: in a list only the reasons, and only the first two."""
+    if found.dropped is not None:
+        by = "" if short else f" by prune {found.dropped.prune}; its versions may be gone"
+        return Text(printable(f"dropped {when(found.dropped.at)}{by}"), "dim")
+    if not found.kept:
+        return Text("the next prune drops it" if not short else "not any more", "yellow")
+    reasons = found.kept[:2] if short else found.kept
+    more = f" +{len(found.kept) - len(reasons)}" if len(reasons) < len(found.kept) else ""
+    until = f" until {when(found.kept_until)}" if found.kept_until else ""
+    return Text(", ".join(reasons) + more + until)
+
+
+def _held(held: HeldBy) -> str:
+    return f"by {held.by} since {when(held.at)}: {held.why}"
 
 
 def _cause(cause: Cause) -> str:

@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import zstandard
 
@@ -35,6 +35,10 @@ _FOLDERS = ("", "data/", "index/", "keys/", "snapshots/")
 _NAMED = re.compile(r"(?:data/([0-9a-f]{2})/(?=\1)|(index/|keys/|snapshots/))([0-9a-f]{64})")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LEVEL = 3
+
+Pin = tuple[ObjectKey, VersionId, int]
+"""What names one version exactly: key, version id, size."""
+Decoded = TypeVar("Decoded", ObjectVersion, Pin)
 
 
 def encode(versions: Iterable[ObjectVersion]) -> Iterator[bytes]:
@@ -54,6 +58,15 @@ def encode(versions: Iterable[ObjectVersion]) -> Iterator[bytes]:
 
 def decode(chunk: bytes) -> list[ObjectVersion]:
     """The entries of one chunk. Raises UnreadableDocument for an unknown format or damaged bytes."""
+    return _decode(chunk, _unpack)
+
+
+def decode_pins(chunk: bytes) -> list[Pin]:
+    """The same in a third of the time: only what manifest roots are made of. Raises what `decode` raises."""
+    return _decode(chunk, _unpack_pins)
+
+
+def _decode(chunk: bytes, unpack: "Callable[[bytes, dict[str, Any]], list[Decoded]]") -> list[Decoded]:
     head, _, frame = chunk.partition(b"\n")
     try:
         header = json.loads(head)
@@ -66,7 +79,7 @@ def decode(chunk: bytes) -> list[ObjectVersion]:
             "nothing was decided; use a newer version"
         )
     try:
-        return _unpack(_columns(frame, header["bytes"]), header)
+        return unpack(_columns(frame, header["bytes"]), header)
     except (zstandard.ZstdError, ValueError, KeyError, IndexError, TypeError, OverflowError, OSError) as error:
         # OSError: a time that no clock can show.
         raise UnreadableDocument(f"a chunk of the ledger is damaged: {error}") from error
@@ -142,11 +155,7 @@ def _unpack(columns: bytes, header: dict[str, Any]) -> list[ObjectVersion]:
     entries: int = header["entries"]
     classes: list[str] = header["classes"]
     take = _reader(columns)
-    codes = take(entries)
-    names = _fixed(take(32 * (entries - codes.count(0))), 32)
-    escaped = _texts(take, codes.count(0))
-    version_ids = _texts(take, entries)
-    sizes = _array("Q", take(8 * entries))
+    keys, version_ids, sizes = _pins(take, entries)
     times = _array("Q", take(8 * entries))
     etag_codes = take(entries)
     md5s = _fixed(take(16 * etag_codes.count(1)), 16)
@@ -154,24 +163,35 @@ def _unpack(columns: bytes, header: dict[str, Any]) -> list[ObjectVersion]:
     class_codes = _array("H", take(2 * entries))
     if take(-1):
         raise ValueError("bytes are left over")
-    versions = []
-    for index in range(entries):
-        code = codes[index]
-        versions.append(
-            ObjectVersion(
-                key=ObjectKey(next(escaped) if code == 0 else _named(code, next(names))),
-                version_id=VersionId(next(version_ids)),
-                size=sizes[index],
-                last_modified=datetime.fromtimestamp(times[index], UTC),
-                etag=next(md5s).hex() if etag_codes[index] else next(etags),
-                storage_class=classes[class_codes[index]],
-            )
+    return [
+        ObjectVersion(
+            key=ObjectKey(keys[index]),
+            version_id=VersionId(version_ids[index]),
+            size=sizes[index],
+            last_modified=datetime.fromtimestamp(times[index], UTC),
+            etag=next(md5s).hex() if etag_codes[index] else next(etags),
+            storage_class=classes[class_codes[index]],
         )
-    return versions
+        for index in range(entries)
+    ]
 
 
-def _named(code: int, name: bytes) -> str:
-    digits = name.hex()
+def _unpack_pins(columns: bytes, header: dict[str, Any]) -> list[Pin]:
+    # The columns behind these are not looked at; whoever reads pins proves the chunk by its digest.
+    keys, version_ids, sizes = _pins(_reader(columns), header["entries"])
+    return list(zip(keys, version_ids, sizes, strict=True))  # type: ignore[arg-type]
+
+
+def _pins(take: Callable[[int], bytes], entries: int) -> "tuple[list[str], list[str], array[int]]":
+    """The first columns: keys, version ids, sizes."""
+    codes = take(entries)
+    names = _fixed(take(32 * (entries - codes.count(0))), 32)
+    escaped = _texts(take, codes.count(0))
+    keys = [next(escaped) if code == 0 else _named(code, next(names).hex()) for code in codes]
+    return keys, list(_texts(take, entries)), _array("Q", take(8 * entries))
+
+
+def _named(code: int, digits: str) -> str:
     return f"data/{digits[:2]}/{digits}" if code == 1 else _FOLDERS[code] + digits
 
 

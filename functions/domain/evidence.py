@@ -61,7 +61,7 @@ def findings_of(verdict: Verdict, parts: Iterable[bytes]) -> tuple[Finding, ...]
     Raises UnreadableDocument for evidence that is not exactly what the verdict was concluded from.
     """
     bare = [
-        Finding(each.id, each.severity, verdict.repository, each.since, each.what, each.remedy)
+        Finding(each.id, each.severity, verdict.repository, each.since, each.what, each.remedy, more=each.more)
         for each in verdict.findings
     ]
     found = unpack_evidence(parts, bare)

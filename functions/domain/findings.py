@@ -133,6 +133,7 @@ def unacknowledged(findings: Iterable[Finding], acknowledgements: Iterable[Ackno
             if not can_be_acknowledged(evidence)
             or not known.get((finding.id, evidence.key), frozenset()).issuperset(evidence.version_ids)
         )
-        if open_evidence:
-            left.append(replace(finding, evidence=open_evidence, since=min(each.since for each in open_evidence)))
+        if open_evidence or finding.more:
+            since = min((each.since for each in open_evidence), default=finding.since)
+            left.append(replace(finding, evidence=open_evidence, since=since))
     return tuple(left)

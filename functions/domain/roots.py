@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable
 
 from functions.domain.restic import promised_sha256
-from functions.domain.values import Digest, ObjectKey, ObjectVersion
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId
 
 _MANIFEST = b"rwm manifest root 1\0"
 _CONTENT = b"rwm content root 1\0"
@@ -27,11 +27,15 @@ class ManifestRoot:
 
     def update(self, versions: Iterable[ObjectVersion]) -> None:
         """The next ones, in key order."""
-        hasher = self._hasher
-        for version in versions:
-            hasher.update(_field(version.key.encode()))
-            hasher.update(_field(version.version_id.encode()))
-            hasher.update(version.size.to_bytes(8, "big"))
+        self.update_pins((version.key, version.version_id, version.size) for version in versions)
+
+    def update_pins(self, pins: Iterable[tuple[ObjectKey, VersionId, int]]) -> None:
+        """The same, of entries of which nothing else is known: (key, version id, size)."""
+        update = self._hasher.update
+        for key, version_id, size in pins:
+            update(_field(key.encode()))
+            update(_field(version_id.encode()))
+            update(size.to_bytes(8, "big"))
 
     @property
     def digest(self) -> Digest:

@@ -102,6 +102,8 @@ class Finding:
     """A sentence that counts and names no key: `evidence` does, and gets shorter as a person acknowledges it."""
     remedy: str
     evidence: tuple[Evidence, ...] = ()
+    more: int = 0
+    """Keys that it speaks of and `evidence` leaves out, because there are so many."""
 
 
 class VersionGone(Exception):

@@ -26,6 +26,9 @@ from functions.domain.state import StateHeader
 from functions.domain.values import Digest, Finding, RepositoryName, Severity, StateId
 
 Outcome = Literal["pass", "hold", "fail"]
+
+MOST_EVIDENCE = 10_000
+"""Keys that one finding of a verdict names."""
 _BEST_FIRST: tuple[Outcome, ...] = ("pass", "hold", "fail")
 
 _WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
@@ -53,7 +56,9 @@ class SeenFinding(Part):
     what: str
     remedy: str
     keys: int = Field(ge=0)
-    """How many keys the evidence names."""
+    """How many keys it speaks of."""
+    more: int = Field(default=0, ge=0)
+    """How many of them the evidence leaves out. They come to light as the others are acknowledged."""
     fingerprint: Digest
     """Over id, severity and all evidence: the same again is no news."""
     told: bool = True
@@ -128,7 +133,7 @@ def conclude(
     figures: Mapping[str, int] | None = None,
 ) -> Judged:
     """The verdict on `header`'s state that `findings` lead to once the acknowledged ones are left out."""
-    left = worst_first(unacknowledged(findings, acknowledgements))
+    left = tuple(map(_bounded, worst_first(unacknowledged(findings, acknowledgements))))
     verdict = Verdict(
         repository=header.repository,
         state=header.id,
@@ -145,6 +150,12 @@ def conclude(
     return Judged(verdict, left)
 
 
+def _bounded(finding: Finding) -> Finding:
+    """Whoever may write could fill a repository with junk; that must not stop what judges it, nor cost a fortune."""
+    more = max(0, len(finding.evidence) - MOST_EVIDENCE)
+    return replace(finding, evidence=finding.evidence[:MOST_EVIDENCE], more=finding.more + more) if more else finding
+
+
 def seen(finding: Finding) -> SeenFinding:
     return SeenFinding(
         id=finding.id,
@@ -152,7 +163,8 @@ def seen(finding: Finding) -> SeenFinding:
         since=finding.since,
         what=finding.what,
         remedy=finding.remedy,
-        keys=len(finding.evidence),
+        keys=len(finding.evidence) + finding.more,
+        more=finding.more,
         fingerprint=fingerprint(finding),
     )
 
@@ -160,7 +172,7 @@ def seen(finding: Finding) -> SeenFinding:
 def fingerprint(finding: Finding) -> Digest:
     """Digest of what is found, without words and counts that change from one check to the next."""
     evidence = sorted((each.key, sorted(each.version_ids), each.standing) for each in finding.evidence)
-    content = json.dumps([finding.id, finding.severity, evidence], ensure_ascii=True)
+    content = json.dumps([finding.id, finding.severity, evidence, finding.more], ensure_ascii=True)
     return Digest(hashlib.sha256(content.encode()).hexdigest())
 
 

@@ -27,7 +27,7 @@ Killed at any point and run again, it plans again: each plan is whole, and named
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -79,7 +79,7 @@ from functions.storage.records import S3RecordWriter
 from functions.storage.verdicts import DynamoVerdictReader
 
 THREADS = 16
-"""Batches that are written at once; most of the time is waiting for S3."""
+"""Chunks that are read and batches that are written at once; most of the time is waiting for them."""
 AT_HAND = 64
 """Batches that are held in memory at once."""
 
@@ -130,31 +130,25 @@ def _plan_prune(
     situation = _gather(repository, execution, ports)
     passed = _passed(situation, repository, execution, posture)
     dropped = _to_drop(situation, repository)
-    draft = Draft(
-        Basis(
-            fresh=situation.fresh,
-            execution=execution,
-            drawn_at=situation.now,
-            rules=PruneRules.of(repository, object_lock=ports.bucket.object_lock()),
-            retention=repository.retention,
-            dropped=dropped,
-            holds=situation.holds,
-            check="hold" if "hold" in (passed, posture) else "pass",
-        ),
-        Histories(ports.lister.versions()),
-        PinnedVersions(
-            [header for header in situation.kept if header.id not in dropped],
-            lambda header: read_names(ports.ledger, header),
-        ),
+    basis = Basis(
+        fresh=situation.fresh,
+        execution=execution,
+        drawn_at=situation.now,
+        rules=PruneRules.of(repository, object_lock=ports.bucket.object_lock()),
+        retention=repository.retention,
+        dropped=dropped,
+        holds=situation.holds,
+        check="hold" if "hold" in (passed, posture) else "pass",
     )
-    items = _write_batches(repository, execution, draft.batches(), ports.records)
+    with ThreadPoolExecutor(THREADS) as threads:
+        pinned = PinnedVersions(
+            [header for header in situation.kept if header.id not in dropped],
+            lambda header: read_names(ports.ledger, header, threads),
+        )
+        draft = Draft(basis, Histories(ports.lister.versions()), pinned)
+        items = _write_batches(repository, execution, draft.batches(), ports.records, threads)
     plan = draft.plan(_oddities(draft, situation, repository))
     version_id = ports.records.put(plan_file(plan.repository, execution), plan.canonical())
-    manifests = {
-        phase: ports.records.put(manifest_file(plan.repository, execution, phase), encode_manifest(items[phase]))
-        for phase in Phase
-        if items[phase]
-    }
     shelved = ShelvedPlan.of(
         plan,
         version_id,
@@ -163,6 +157,11 @@ def _plan_prune(
         check=situation.holds_of_checks,
         dry_run=dry_run,
     )
+    manifests = {
+        phase: ports.records.put(manifest_file(plan.repository, execution, phase), encode_manifest(items[phase]))
+        for phase in Phase
+        if items[phase]
+    }
     # Last: what is on the shelf is whole.
     ports.shelf.put(shelved)
     return PlannedPrune(shelved, manifests)
@@ -255,7 +254,7 @@ def _oddities(draft: Draft, situation: _Situation, repository: Repository) -> li
 
 
 def _write_batches(
-    repository: Repository, execution: str, batches: Iterable[Batch], records: RecordWriter
+    repository: Repository, execution: str, batches: Iterable[Batch], records: RecordWriter, threads: Executor
 ) -> dict[Phase, list[ManifestItem]]:
     """Write each batch as it fills, several at a time, and no more in memory than that."""
 
@@ -270,10 +269,9 @@ def _write_batches(
 
     items: dict[Phase, list[ManifestItem]] = {phase: [] for phase in Phase}
     remaining = iter(batches)
-    with ThreadPoolExecutor(THREADS) as threads:
-        while full := list(islice(remaining, AT_HAND)):
-            for batch, item in zip(full, threads.map(put, full), strict=True):
-                items[batch.planned.phase].append(item)
+    while full := list(islice(remaining, AT_HAND)):
+        for batch, item in zip(full, threads.map(put, full), strict=True):
+            items[batch.planned.phase].append(item)
     return items
 
 

@@ -61,14 +61,15 @@ def look_back(repository: Repository, now: datetime, ledger: LedgerReader) -> Pa
     dropped = _dropped(repository.repository, ledger)
     # An old header that cannot be read is the check's to report; what was read until then counts.
     with suppress(UnreadableDocument):
-        for header in kept_of(ledger.headers(repository.repository), dropped):
-            found.append(header)
+        for header in ledger.headers(repository.repository):
+            if header.id not in dropped:
+                found.append(header)
             if header.cut_time < begin:
                 break
         else:
             return Past(tuple(found), days)
         for header in kept_of(ledger.headers(repository.repository, oldest_first=True), dropped):
-            if header.generation >= found[-1].generation:
+            if found and header.generation >= found[-1].generation:
                 break
             if FileType.KEY in header.by_type:
                 found.append(header)

@@ -27,7 +27,7 @@ from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, TARGE
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason=MISSING)
 
-READS = {"GetObject", "ListObjectsV2", "ListObjects", "GetHead", "GetHeader", "QueryHeaders", "GetChunk"}
+READS = {"GetObject", "ListObjectsV2", "ListObjects", "GetHead", "GetHeader", "QueryHeaders", "QueryDrops", "GetChunk"}
 
 
 @pytest.fixture

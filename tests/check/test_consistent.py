@@ -9,6 +9,7 @@ import pytest
 from functions.check.consistent import ConsistentFunction
 from functions.domain.checking import CheckRefused
 from functions.domain.content.sets import VerifiedSet
+from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import read_state
 from functions.domain.ports import NotTold
 from functions.domain.repositories import Configuration, Repository
@@ -245,6 +246,86 @@ def test_a_ledger_whose_newest_header_cannot_be_read_is_refused(check: Check) ->
     world.ledger.stored_headers[place] = (world.ledger.stored_headers[place][0], b"junk")
     with pytest.raises(CheckRefused, match="nothing was judged"):
         check.run()
+
+
+def drop(world: World, header: StateHeader) -> None:
+    world.ledger.mark_dropped(header, world.clock.now(), "tuesday")
+
+
+def test_a_dropped_state_that_is_asked_for_is_refused(check: Check) -> None:
+    world = check.world
+    dropped = world.headers()[-1]
+    drop(world, dropped)
+    stored = len(world.verdicts.stored)
+    with pytest.raises(
+        CheckRefused, match=rf"state {dropped.id} was dropped by prune tuesday at .*may be gone; nothing was judged"
+    ):
+        check.run(dropped.id)
+    assert len(world.verdicts.stored) == stored
+
+
+def test_what_only_dropped_states_name_is_not_missed(check: Check) -> None:
+    world = check.world
+    hidden = current(world, "data/")[0]
+    world.hide(hidden)
+    world.clock.advance(DAY)
+    world.event()
+    older = world.headers()[1:]
+    destroy(world, hidden)
+    assert "pinned-version-gone" in check.found()
+    for header in older:
+        drop(world, header)
+    judged = check.run()
+    assert "pinned-version-gone" not in {each.id for each in judged.findings}
+    assert judged.verdict.figures["states"] == 1
+
+
+def test_nothing_is_compared_with_a_dropped_state(check: Check) -> None:
+    world = check.world
+    for header in world.headers()[1:]:
+        drop(world, header)
+    for key in current(world, "data/")[:9]:
+        world.hide(key)
+    world.clock.advance(DAY)
+    world.event()
+    assert check.found() >= {"old-data-dropped", "data-dropped"}
+    drop(world, world.headers()[1])
+    assert {"old-data-dropped", "data-dropped"}.isdisjoint(check.found())
+
+
+def test_the_chunks_of_a_dropped_state_may_be_gone_and_its_header_may_not(check: Check) -> None:
+    world = check.world
+    dropped = world.headers()[-3]
+    drop(world, dropped)
+    world.ledger.chunks.pop((dropped.chunks.attempt, 0))
+    assert check.found() == set()
+    del world.ledger.stored_headers[ALPHA, dropped.generation]
+    (finding,) = check.run().findings
+    assert [each.key for each in finding.evidence] == [f"state {dropped.id}"]
+
+
+def test_states_that_are_dropped_while_the_bucket_is_listed_make_it_refuse(check: Check) -> None:
+    """What is missing then, a prune may have taken; nobody shall be alarmed by it."""
+    world = check.world
+    oldest = world.headers()[-1]
+
+    def drop_it(call: Any) -> None:
+        if call.operation == "ListObjectVersions" and call.moment is Moment.BEFORE:
+            drop(world, oldest)
+
+    world.s3.hook = drop_it
+    with pytest.raises(CheckRefused, match="a prune dropped states of alpha while its bucket was listed"):
+        check.run()
+
+
+def test_marks_that_cannot_be_read_make_it_refuse(world: World) -> None:
+    class Unreadable(type(world.ledger)):  # type: ignore[misc]
+        def drops(self, repository: Any) -> Any:
+            raise UnreadableDocument("of a newer version")
+
+    world.ledger.__class__ = Unreadable
+    with pytest.raises(CheckRefused, match="of a newer version; nothing was judged"):
+        Check(world).run()
 
 
 def test_a_state_that_is_recorded_while_it_reads_is_no_damage(check: Check) -> None:

@@ -133,6 +133,22 @@ def test_a_state_that_does_not_exist_is_refused(world: World, state: StateHeader
         world.plan_content("0" * 64)
 
 
+def test_a_dropped_state_is_refused(world: World, state: StateHeader) -> None:
+    world.ledger.mark_dropped(state, world.s3.clock.now())
+    with pytest.raises(CheckRefused, match=rf"state {state.id} was dropped by prune .*nothing was judged"):
+        world.plan_content(state.id)
+
+
+def test_a_state_that_is_dropped_while_it_is_read_is_not_concluded(world: World, state: StateHeader) -> None:
+    """What is gone of it, a prune may have taken."""
+    written = world.plan_content(state.id)
+    world.ledger.mark_dropped(state, world.s3.clock.now())
+    with pytest.raises(CheckRefused, match="was dropped by prune"):
+        world.conclude(written, state.id)
+    assert world.verdicts.stored == {}
+    assert world.memory.stored == {}
+
+
 def test_a_state_whose_chunks_are_damaged_is_refused(world: World, state: StateHeader) -> None:
     world.ledger.chunks.clear()
     with pytest.raises(CheckRefused, match="is missing; nothing was read"):

@@ -121,7 +121,9 @@ class TestPostureAlone:
         assert program.exit_code == code
         found = document(program)
         assert (found["repository"], found["level"], found["outcome"]) == ("alpha", "posture", answer["outcome"])
-        assert found["findings"] == [{"level": "posture", **each, "evidence": []} for each in answer["findings"]]
+        assert found["findings"] == [
+            {"level": "posture", **each, "evidence": [], "more": 0} for each in answer["findings"]
+        ]
         assert [each["level"] for each in found["levels"]] == ["posture"]
         assert (found["state"], found["execution"], found["claim"]) == (None, None, None)
 

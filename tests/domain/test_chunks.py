@@ -1,6 +1,7 @@
 """Chunks give back exactly what was put in, are small enough, and are refused when damaged."""
 
 import base64
+import contextlib
 import random
 import tracemalloc
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from functions.domain import chunks
 from functions.domain.documents import UnreadableDocument
+from functions.domain.roots import ManifestRoot, manifest_root
 from functions.domain.values import ObjectVersion
 from tests.builders import in_key_order, states, version
 
@@ -24,6 +26,27 @@ def decoded(packed: list[bytes]) -> list[ObjectVersion]:
 @given(states)
 def test_every_entry_comes_back_exactly(entries: list[ObjectVersion]) -> None:
     assert decoded(list(chunks.encode(entries))) == entries
+
+
+@given(states)
+def test_pins_are_those_of_the_entries(entries: list[ObjectVersion]) -> None:
+    pins = [pin for chunk in chunks.encode(entries) for pin in chunks.decode_pins(chunk)]
+    assert pins == [(entry.key, entry.version_id, entry.size) for entry in entries]
+    root = ManifestRoot()
+    root.update_pins(pins)
+    assert root.digest == manifest_root(entries)
+
+
+@given(states.filter(bool), st.data())
+def test_the_pins_of_a_damaged_chunk_are_refused_or_read_but_never_crash_the_reader(
+    entries: list[ObjectVersion], data: st.DataObject
+) -> None:
+    """Which of the two, its digest shows, which whoever reads pins compares."""
+    chunk = bytearray(next(chunks.encode(entries)))
+    at = data.draw(st.integers(0, len(chunk) - 1))
+    chunk[at] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(UnreadableDocument):
+        chunks.decode_pins(bytes(chunk))
 
 
 def test_an_empty_state_has_no_chunks() -> None:

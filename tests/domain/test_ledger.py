@@ -7,10 +7,11 @@ import pytest
 
 from functions.domain import chunks
 from functions.domain.cut import take_cut
+from functions.domain.keeping import DroppedState
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state, with_verdicts
 from functions.domain.roots import content_of, content_root, manifest_root
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.values import AttemptId, ObjectVersion, RepositoryName
+from functions.domain.values import AttemptId, ObjectVersion, RepositoryName, StateId
 from functions.domain.verdict import CheckLevel, Verdict
 from tests.builders import NOON, at, listing, pack, version
 from tests.domain import judging
@@ -33,6 +34,12 @@ class StoredChunks:
         raise NotImplementedError
 
     def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
+        raise NotImplementedError
+
+    def dropped(self, repository: RepositoryName) -> frozenset[StateId]:
+        raise NotImplementedError
+
+    def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
         raise NotImplementedError
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:

@@ -1,15 +1,25 @@
 """What a verdict says, what of it is news, and when a state is one to go back to."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.documents import UnreadableDocument
-from functions.domain.findings import Acknowledgement
+from functions.domain.findings import Acknowledgement, unacknowledged
 from functions.domain.values import ObjectKey, Severity, VersionId
-from functions.domain.verdict import CheckLevel, Verdict, conclude, fingerprint, is_good, newest_outcomes, news
+from functions.domain.verdict import (
+    MOST_EVIDENCE,
+    CheckLevel,
+    Verdict,
+    conclude,
+    fingerprint,
+    is_good,
+    newest_outcomes,
+    news,
+)
 from tests.builders import at, pack
 from tests.domain.judging import FAIL, HOLD, NOTE, evidence, finding, header, judge
 
@@ -51,6 +61,37 @@ def test_findings_of_one_severity_come_by_id_whatever_the_order_in_which_they_we
     found = [finding(finding_id=name) for name in ("b", "c", "a")]
     orders = {judge(header(), *order).verdict.digest for order in itertools.permutations(found)}
     assert len(orders) == 1
+
+
+class TestJunk:
+    """Whoever may write may write a lot."""
+
+    EVERYTHING = tuple(evidence(f"junk {number:06}", str(number)) for number in range(MOST_EVIDENCE + 3))
+    FLOOD = finding(*EVERYTHING, finding_id="alien-key", severity=Severity.HOLD)
+
+    def test_a_verdict_names_the_first_of_many_keys_and_counts_all(self) -> None:
+        judged = judge(header(), self.FLOOD)
+        (found,), (kept,) = judged.findings, judged.verdict.findings
+        assert found.evidence == self.EVERYTHING[:MOST_EVIDENCE]
+        assert (kept.keys, kept.more) == (MOST_EVIDENCE + 3, 3)
+
+    def test_one_more_than_it_names_is_news(self) -> None:
+        before = judge(header(), self.FLOOD).verdict
+        assert news(judge(header(), self.FLOOD).verdict, before) == ()
+        more = replace(self.FLOOD, evidence=(*self.EVERYTHING, evidence("junk of today", "1")))
+        assert [each.id for each in news(judge(header(), more).verdict, before)] == ["alien-key"]
+
+    def test_what_it_names_is_acknowledged_and_the_rest_comes_to_light(self) -> None:
+        first = judge(header(), self.FLOOD).findings[0].evidence
+        known = [acknowledged(each.key, *each.version_ids, finding_id="alien-key") for each in first]
+        judged = judge(header(), self.FLOOD, acknowledged=known)
+        assert judged.findings[0].evidence == self.EVERYTHING[MOST_EVIDENCE:]
+        assert (judged.verdict.findings[0].more, judged.verdict.outcome) == (0, "hold")
+
+    def test_a_finding_that_does_not_name_everything_is_not_laid_to_rest_by_what_it_names(self) -> None:
+        (named,) = judge(header(), self.FLOOD).findings
+        known = [acknowledged(each.key, *each.version_ids, finding_id="alien-key") for each in named.evidence]
+        assert [each.more for each in unacknowledged([named], known)] == [3]
 
 
 class TestAcknowledged:

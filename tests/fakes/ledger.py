@@ -25,7 +25,7 @@ from functions.domain.ports import (
     StateHeld,
 )
 from functions.domain.state import Head, StateHeader
-from functions.domain.values import AttemptId, Finding, RepositoryName, StateId, whole_second
+from functions.domain.values import AttemptId, Digest, Finding, RepositoryName, StateId, whole_second
 from tests.fakes.faults import Call, Hook, Moment, nothing
 
 if TYPE_CHECKING:
@@ -124,6 +124,11 @@ class FakeLedger(FakeTable):
         with self._operation("QueryDrops", repository):
             generations = sorted((each[1] for each in self.marks if each[0] == repository), reverse=True)
             return tuple(self.marks[repository, generation] for generation in generations)
+
+    def mark_dropped(self, header: StateHeader, at: datetime, execution: str = "a-prune") -> None:
+        """What a prune leaves in the end, past its step."""
+        mark = DroppedState(header.id, header.generation, Digest("d" * 64), execution, whole_second(at))
+        self.marks[header.repository, header.generation] = mark
 
     # --- RecordingLedger -------------------------------------------------------------------------------
 

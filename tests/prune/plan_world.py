@@ -162,6 +162,17 @@ class World(backed_up.World):
             found += entries
         return found
 
+    def goes_as_written(self, shelved: ShelvedPlan) -> dict[Phase, set[str]]:
+        """What the newest files of a plan on the shelf say that goes."""
+        reader = FakeRecordReader(self.s3, RECORDS)
+        plan = read_plan(reader, shelved.file, shelved.version_id, shelved.plan)
+        found: dict[Phase, set[str]] = {}
+        for phase in Phase:
+            items = json.loads(reader.get(manifest_file(REPOSITORY, shelved.execution, phase)))
+            batches = [read_batch(reader, plan, item["number"], item["version_id"]) for item in items]
+            found[phase] = {entry.key for batch in batches for entry in batch}
+        return found
+
     def goes(self, planned: PlannedPrune, phase: Phase = Phase.VERSIONS) -> set[str]:
         return {entry.key for entry in self.entries(planned, phase)}
 

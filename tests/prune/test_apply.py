@@ -191,7 +191,7 @@ def test_a_plan_that_is_not_on_the_shelf_or_was_a_dry_run_is_not_applied(world: 
 def test_a_plan_file_that_was_replaced_is_not_read(world: World, planned: Planned, forge: bytes) -> None:
     name = plan_file(REPOSITORY, "sunday")
     forged = world.s3.put(RECORDS, name, forge).version_id
-    assert world.stored(planned), "pinned by version"
+    assert world.stored(planned).digest == planned.plan, "pinned by version"
     refused(world, replace(planned, plan_version=VersionId(forged)), UnreadableDocument)
 
 

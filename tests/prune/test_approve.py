@@ -144,6 +144,17 @@ def test_what_was_decided_in_time_is_told_and_wakes_after_it_too() -> None:
     assert world.decide(shelved.plan).woken is True
 
 
+def test_somebody_who_disagrees_with_a_killed_decision_wakes_by_what_stands() -> None:
+    world, shelved = a_world()
+    world.watch(DieAt(4, Moment.AFTER))
+    with pytest.raises(Crash):
+        world.decide(shelved.plan, "reject")
+    world.watch(nothing)
+    with pytest.raises(DecisionRefused, match="was rejected by"):
+        world.decide(shelved.plan, "approve", OTHER)
+    assert world.tasks.ended[TOKEN][0] == REJECTED  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [({"dry_run": True}, "is a dry run"), ({"entries": 0, "markers": 0}, "deletes nothing")],

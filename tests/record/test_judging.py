@@ -7,6 +7,7 @@ import pytest
 
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement, FindingId
+from functions.domain.keeping import DroppedState
 from functions.domain.ports import HeadMoved, NotTold
 from functions.domain.recording import Recorded, Refused
 from functions.domain.state import StateHeader
@@ -255,7 +256,8 @@ def lived_at() -> datetime:
 
 
 def check(world: World, *findings: Finding) -> None:
-    """A check judges the newest state, and people are told."""
+    """A check judges the newest state, a second later, and people are told."""
+    world.clock.advance(1)
     header = world.headers()[0]
     at = world.clock.second()
     known = world.acknowledgements.acknowledgements(ALPHA)
@@ -366,6 +368,64 @@ def test_of_a_young_chain_every_header_is_read_once(world: World) -> None:
     past = look_back(world.repository, world.clock.now(), world.ledger)
     assert [header.generation for header in past.headers] == [5, 4, 3, 2, 1]
     assert world.ledger.taken == 5  # type: ignore[attr-defined]
+
+
+# --- dropped states ----------------------------------------------------------------------------------------
+
+
+def drop(world: World, *headers: StateHeader) -> None:
+    for header in headers:
+        world.ledger.mark_dropped(header, world.clock.now())
+
+
+def test_dropped_states_are_not_looked_back_to(world: World) -> None:
+    _, fourth, _, _, first = world.headers()
+    drop(world, fourth, first)
+    past = look_back(world.repository, world.clock.now(), world.ledger)
+    assert [header.generation for header in past.headers] == [5, 3, 2]
+
+
+def test_the_oldest_kept_one_with_key_files_is_looked_up_behind_dropped_ones() -> None:
+    world = World.with_settings(thresholds={"baseline_days": 3})
+    write(world, CONFIG)
+    write(world, KEY)
+    for day in range(20):
+        back_up(world, f"day {day}")
+        world.event()
+        world.clock.advance(DAY)
+    headers = world.headers()
+    drop(world, *headers[-5:])
+    past = look_back(world.repository, world.clock.now(), world.ledger)
+    assert [header.generation for header in past.headers] == [*range(20, 10, -1), 6]
+    drop(world, *headers[5:])
+    past = look_back(world.repository, world.clock.now(), world.ledger)
+    assert [header.generation for header in past.headers] == [20, 19, 18, 17, 16]
+
+
+def test_a_state_that_is_dropped_while_the_bucket_is_listed_counts_as_listed(world: World) -> None:
+    """What is missing of it, a prune may have taken; nobody shall be alarmed by it."""
+    key = next(key for key in world.newest() if key.startswith("data/"))
+
+    def prune(call: Call) -> None:
+        if call.operation == "ListObjectVersions" and call.moment is Moment.BEFORE:
+            world.watch()
+            drop(world, *world.headers())
+            for each in world.s3.everything(BUCKET):
+                if each.version.key == key:
+                    world.s3.delete_version(BUCKET, key, each.version.version_id)
+
+    world.watch(prune)
+    next_state(world)
+    assert world.said() == set()
+
+
+def test_marks_that_cannot_be_read_keep_no_state_from_being_recorded(world: World) -> None:
+    class Unreadable(FakeLedger):
+        def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
+            raise UnreadableDocument("of a newer version")
+
+    world.ledger.__class__ = Unreadable
+    assert next_state(world).generation == 6
 
 
 # --- a refusal ---------------------------------------------------------------------------------------------

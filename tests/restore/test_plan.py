@@ -23,6 +23,7 @@ from tests.restore.world import (
     World,
     a_backup,
     a_pack,
+    sha256,
 )
 
 
@@ -108,6 +109,18 @@ def test_a_state_that_does_not_exist_is_refused(world: World) -> None:
     assert_refused(world, "0" * 64, "has no state 0000", "rwm states beta")
     assert_refused(world, "yesterday", "state's id (4 hex digits or more)")
     assert_refused(world, "2020-01-01", "the oldest state of beta")
+
+
+def test_a_dropped_state_is_refused_with_what_dropped_it(world: World) -> None:
+    dropped = world.record()
+    world.s3.clock.advance(60)
+    world.back_up({"snapshots/" + sha256(b"another"): b"another"})
+    kept = world.record()
+    world.ledger.mark_dropped(dropped, world.s3.clock.now(), "prune-tuesday")
+    said = f"state {dropped.id} was dropped by prune prune-tuesday at "
+    for wanted in (dropped.id, dropped.id[:12], f"{dropped.cut_time:%Y-%m-%dT%H:%M:%SZ}"):
+        assert_refused(world, wanted, said, "its versions may be gone", "rwm states beta")
+    world.plan(kept.id)
 
 
 def test_a_state_of_another_repository_is_refused(world: World) -> None:

@@ -1,6 +1,6 @@
 """Plans, approvals and task tokens in operations: each in partitions of its own, and only tokens are replaced."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -238,7 +238,8 @@ def test_a_task_is_woken_with_json_or_fails_by_name() -> None:
 )
 def test_an_error_says_what_happened_and_nothing_of_the_token(code: str, raised: type[Exception]) -> None:
     tasks = StepFunctionsTasks(States(code))  # type: ignore[arg-type]
-    for call in (lambda: tasks.succeed(TOKEN, {}), lambda: tasks.fail(TOKEN, "E", "c")):
+    calls: list[Callable[[], None]] = [lambda: tasks.succeed(TOKEN, {}), lambda: tasks.fail(TOKEN, "E", "c")]
+    for call in calls:
         with pytest.raises(raised, match=code) as caught:
             call()
         assert TOKEN.get_secret_value() not in str(caught.value)

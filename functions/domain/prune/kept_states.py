@@ -9,7 +9,9 @@ Security rules:
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 
 from functions.domain import chunks
 from functions.domain.documents import UnreadableDocument
@@ -19,6 +21,9 @@ from functions.domain.prune.pins import PinsUnproven
 from functions.domain.roots import ManifestRoot
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, RepositoryName, StateId, VersionId
+
+AHEAD = 4
+"""Chunks of one state that are fetched before they are needed."""
 
 
 def read_chain(ledger: LedgerReader, repository: RepositoryName) -> tuple[StateHeader, ...]:
@@ -51,26 +56,42 @@ def read_kept(ledger: LedgerReader, repository: RepositoryName) -> tuple[tuple[S
     return read_chain(ledger, repository), dropped
 
 
-def read_names(ledger: LedgerReader, header: StateHeader) -> Iterator[tuple[ObjectKey, VersionId]]:
+def read_names(
+    ledger: LedgerReader, header: StateHeader, threads: Executor | None = None
+) -> Iterator[tuple[ObjectKey, VersionId]]:
     """What a state names, in key order, a chunk at a time. For `PinnedVersions`, which counts them.
 
-    Raises StateDamaged, at the latest at the end.
+    With `threads`, which states may share, chunks are fetched ahead. Raises StateDamaged, at the latest at the end.
     """
     hashes: list[bytes] = []
     root = ManifestRoot()
-    for number in range(header.chunks.count):
-        chunk = ledger.chunk(header.chunks.attempt, number)
+    for number, chunk in enumerate(_chunks(ledger, header, threads)):
         if chunk is None:
             raise StateDamaged(f"chunk {number} of {header.chunks.count} of state {header.id[:12]} is missing")
         hashes.append(hashlib.sha256(chunk).digest())
         try:
-            versions = chunks.decode(chunk)
+            pins = chunks.decode_pins(chunk)
         except UnreadableDocument as error:
             raise StateDamaged(f"state {header.id[:12]}: {error}") from error
-        root.update(versions)
-        for version in versions:
-            yield version.key, version.version_id
+        root.update_pins(pins)
+        for key, version_id, _ in pins:
+            yield key, version_id
     if chunks.digest_of_set(hashes) != header.chunks.digest:
         raise StateDamaged(f"the chunks of state {header.id[:12]} are not those its header names")
     if root.digest != header.manifest_root:
         raise StateDamaged(f"state {header.id[:12]}: manifest root is {root.digest}, expected {header.manifest_root}")
+
+
+def _chunks(ledger: LedgerReader, header: StateHeader, threads: Executor | None) -> Iterator[bytes | None]:
+    """All that the header counts, in order; None: it is not there."""
+    attempt, count = header.chunks.attempt, header.chunks.count
+    if threads is None:
+        yield from (ledger.chunk(attempt, number) for number in range(count))
+        return
+    fetched: deque[Future[bytes | None]] = deque()
+    for number in range(count):
+        fetched.append(threads.submit(ledger.chunk, attempt, number))
+        if len(fetched) > AHEAD:
+            yield fetched.popleft().result()
+    while fetched:
+        yield fetched.popleft().result()

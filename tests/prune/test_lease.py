@@ -1,0 +1,254 @@
+"""One prune at a time drops and deletes, and a lease is taken over only from one that can do nothing any more."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.domain.ports import LeaseTaken
+from functions.domain.prune.lease import FUNCTION_TIMEOUT, Lease, LeaseHeld
+from functions.domain.prune.plan import VALID_FOR
+from functions.domain.prune.validity import PruneRefused
+from functions.domain.repositories import Configuration, Repository
+from functions.domain.values import RepositoryName
+from functions.prune import lease as step
+from functions.prune.lease import LeaseEnvironment, LeaseFunction, LeasePorts, take_lease
+from functions.storage.holds import DynamoLeaseReader
+from tests.builders import at
+from tests.fakes.faults import Call, Crash, KillAt, Moment, nothing
+from tests.fakes.holds import FakeExecutions, FakeLease
+
+ALPHA = RepositoryName("alpha")
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+CONFIGURATION = Configuration(repositories=(Repository(name="alpha", bucket="alpha-bucket"),))
+
+
+class World:
+    """The lease of alpha, and executions of the prune's workflow."""
+
+    def __init__(self) -> None:
+        self.lease = FakeLease()
+        self.executions = FakeExecutions()
+        self.ports = LeasePorts(self.lease, self.executions)
+
+    def take(self, execution: str, token: str = "", now: datetime | None = None) -> Lease:
+        self.executions.ends.setdefault(execution, None)
+        return take_lease(ALPHA, execution, token or f"token of {execution}", self.ports, now or at(0))
+
+    def end(self, execution: str, when: datetime | None = None) -> None:
+        self.executions.ends[execution] = when or at(60)
+
+    @property
+    def owner(self) -> str | None:
+        lease = self.lease.current(ALPHA)
+        return lease.execution if lease else None
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_free_lease_is_taken(world: World) -> None:
+    assert world.take("monday") == Lease("token of monday", "monday", at(0))
+    assert world.owner == "monday"
+
+
+def test_taking_it_again_in_the_same_execution_gives_the_same_token(world: World) -> None:
+    first = world.take("monday")
+    assert world.take("monday", "another token", at(999)) == first
+    assert world.lease.current(ALPHA) == first
+
+
+def test_a_released_lease_is_free(world: World) -> None:
+    world.take("monday")
+    world.lease.release(ALPHA, "monday")
+    assert world.take("tuesday").token == "token of tuesday"
+
+
+def test_each_time_it_is_taken_it_has_another_token(world: World) -> None:
+    """What an earlier owner may still have in hand, must not be good again."""
+    world.take("monday", "first")
+    world.lease.release(ALPHA, "monday")
+    assert world.take("monday", "second").token == "second"
+
+
+def refused(world: World, why: str, now: datetime) -> None:
+    with pytest.raises(LeaseHeld, match=why):
+        world.take("tuesday", now=now)
+    assert world.owner == "monday"
+
+
+def test_one_that_runs_keeps_it_however_long(world: World) -> None:
+    world.take("monday")
+    refused(
+        world, "prune monday has the lease of alpha since .* and is not over; nothing was deleted", at(0) + 9999 * HOUR
+    )
+
+
+def test_one_that_ended_keeps_it_until_no_function_of_it_can_run(world: World) -> None:
+    world.take("monday")
+    world.end("monday", at(0) + HOUR)
+    over = at(0) + HOUR + FUNCTION_TIMEOUT
+    refused(world, r"functions that it called may run until 2026-11-21T13:15:00Z; nothing was deleted", over - SECOND)
+    assert world.take("tuesday", now=over).execution == "tuesday"
+    assert world.owner == "tuesday"
+
+
+def test_one_that_step_functions_forgot_keeps_it_until_its_plan_expired(world: World) -> None:
+    world.take("monday")
+    del world.executions.ends["monday"]
+    over = at(0) + VALID_FOR + FUNCTION_TIMEOUT
+    refused(world, "may run until", over - SECOND)
+    world.take("tuesday", now=over)
+    assert world.owner == "tuesday"
+
+
+def test_a_prune_of_another_repository_is_not_in_the_way(world: World) -> None:
+    world.take("monday")
+    take_lease(RepositoryName("beta"), "tuesday", "token", world.ports, at(0))
+    assert world.owner == "monday"
+
+
+def meanwhile(world: World, act: Any) -> None:
+    """Somebody acts between reading the lease and taking it."""
+    pending = [act]
+
+    def hook(call: Call) -> None:
+        if call.operation == "TakeLease" and call.moment is Moment.BEFORE and pending:
+            pending.pop()()
+
+    world.lease.hook = hook
+
+
+def test_of_two_at_once_one_gets_it(world: World) -> None:
+    meanwhile(world, lambda: world.take("monday"))
+    refused(world, "another prune took the lease of alpha just now; nothing was deleted", at(0))
+
+
+def test_of_two_who_take_it_over_one_gets_it(world: World) -> None:
+    world.take("sunday")
+    world.end("sunday")
+    later = at(0) + HOUR
+    meanwhile(world, lambda: world.take("monday", now=later))
+    refused(world, "just now", later)
+
+
+def test_the_same_step_twice_at_once_has_one_token(world: World) -> None:
+    meanwhile(world, lambda: world.take("monday", "first"))
+    assert world.take("monday", "second").token == "first"
+
+
+def test_killed_at_any_call_and_run_again_the_owner_has_one_token() -> None:
+    for number in range(1, 20):
+        world = World()
+        world.take("sunday")
+        world.end("sunday")
+        kill = KillAt(number)
+        world.lease.hook = world.executions.hook = kill
+        try:
+            world.take("monday", f"token {number}", at(0) + HOUR)
+        except Crash:
+            world.lease.hook = world.executions.hook = nothing
+            taken = world.take("monday", "another", at(0) + HOUR)
+            assert world.lease.current(ALPHA) == taken
+        if not kill.dead:
+            break
+        assert world.owner == "monday"
+    assert number == 7
+
+
+# --- the function --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def function(world: World) -> LeaseFunction:
+    tokens = iter(["one", "two", "three"])
+    return LeaseFunction(CONFIGURATION, world.ports, lambda: at(0), lambda: next(tokens))
+
+
+def asked(action: str = "take", **changes: str) -> dict[str, str]:
+    return {"repository": "alpha", "execution": "monday", "action": action, **changes}
+
+
+def test_the_function_takes_and_releases(function: LeaseFunction) -> None:
+    assert function.on_request(asked()) == {"token": "one"}
+    assert function.on_request(asked()) == {"token": "one"}
+    assert function.on_request(asked("release", execution="tuesday")) == {"released": False}
+    assert function.on_request(asked("release")) == {"released": True}
+    assert function.on_request(asked("release")) == {"released": True}
+    assert function.on_request(asked(execution="tuesday")) == {"token": "three"}
+
+
+@pytest.mark.parametrize("wrong", [{"action": "steal"}, {"execution": ""}, {"repository": "gamma"}, {"more": "x"}])
+def test_the_function_refuses_what_it_does_not_understand(
+    function: LeaseFunction, world: World, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(PruneRefused, match="nothing was deleted"):
+        function.on_request({**asked(), **wrong})
+    assert world.owner is None
+
+
+def test_the_port_tells_who_took_it_meanwhile(world: World) -> None:
+    world.take("monday")
+    with pytest.raises(LeaseTaken):
+        world.lease.take(ALPHA, Lease("token", "tuesday", at(0)), None)
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoLeaseReader]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS"):
+        monkeypatch.setenv(name, "not asked")
+    monkeypatch.setenv("RWM_OPERATIONS", "operations")
+    monkeypatch.setenv("RWM_PRUNE_WORKFLOW", "arn:aws:states:us-east-1:123456789012:stateMachine:rwm-prune")
+    monkeypatch.setattr(step, "read_bundled", lambda: CONFIGURATION)
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="operations",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        step._function.cache_clear()
+        yield DynamoLeaseReader(client, "operations")
+        step._function.cache_clear()
+
+
+def test_the_handler_is_wired_to_the_deployed_table(deployed: DynamoLeaseReader) -> None:
+    lambda_handler: Any = step.handler
+    token = lambda_handler(asked(), _context())["token"]
+    lease = deployed.current(ALPHA)
+    assert lease is not None
+    assert (lease.token, lease.execution, len(token)) == (token, "monday", 32)
+    # It is another's, of whom Step Functions knows nothing, and it is young.
+    with pytest.raises(LeaseHeld, match="functions that it called may run until"):
+        lambda_handler(asked(execution="tuesday"), _context())
+    assert lambda_handler(asked("release"), _context()) == {"released": True}
+    assert deployed.current(ALPHA) is None
+
+
+def test_without_the_workflows_arn_the_function_stops_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS", "RWM_OPERATIONS"):
+        monkeypatch.setenv(name, "a name")
+    monkeypatch.delenv("RWM_PRUNE_WORKFLOW", raising=False)
+    with pytest.raises(ValueError, match="RWM_PRUNE_WORKFLOW"):
+        LeaseEnvironment.read()
+
+
+def _context() -> Any:
+    class Context:
+        function_name = "rwm-lease-prune"
+        memory_limit_in_mb = 256
+        invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:rwm-lease-prune"
+        aws_request_id = "request"
+
+    return Context()
