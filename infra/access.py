@@ -9,6 +9,12 @@ from infra.permission import Permission, allow, by_tens
 ANY_TARGET = "targets are chosen at restore, among those that repositories.toml allows"
 ACKNOWLEDGEMENTS = "ack#*"
 """Partitions of the operations table that hold what approvers laid to rest (functions/storage/verdicts.py)."""
+NOT_FOR_WHO_APPENDS = [
+    ACKNOWLEDGEMENTS,
+    *("approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*"),
+]
+"""Those, and what the prune decides by (functions/storage/plans.py and holds.py): who can append findings and
+verdicts could forge an approval, lift a hold, or take the lease."""
 
 
 def list_versions(arns: Arns, *, because: str) -> list[Permission]:
@@ -78,13 +84,13 @@ def look_at_targets(arns: Arns, *, because: str) -> list[Permission]:
 
 
 def append_to_operations(arns: Arns, *, because: str) -> Permission:
-    """Append to the operations table, but no acknowledgement: only an approver lays a finding to rest."""
+    """Append to the operations table, but nothing by which people or the prune decide."""
     return allow(
         "dynamodb:PutItem",
         on=arns.operations,
         because=because,
         when={
-            "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [ACKNOWLEDGEMENTS]},
+            "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": NOT_FOR_WHO_APPENDS},
             # ForAllValues is also true of a request without the key.
             "Null": {"dynamodb:LeadingKeys": "false"},
         },

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
@@ -137,6 +138,35 @@ class S3VersionLister:
                 )
 
 
+@dataclass(slots=True)
+class _Sought:
+    """Keys whose histories are gathered from a listing, one after the other."""
+
+    keys: Sequence[ObjectKey]
+    place: int = 0
+    count: int = 0
+    entries: list[ListedVersion] = field(default_factory=list)
+
+    def key(self) -> ObjectKey | None:
+        """The one that is gathered, or looked for; None: there is none left."""
+        return self.keys[self.place] if self.place < len(self.keys) else None
+
+    def take(self, entry: ListedVersion) -> Iterator[KeyHistory]:
+        """The histories that end before `entry`."""
+        while (key := self.key()) is not None and key < entry.key:
+            yield from self.end()
+        if key == entry.key:
+            self.count += 1
+            if self.count <= MOST_ENTRIES:
+                self.entries.append(entry)
+
+    def end(self) -> Iterator[KeyHistory]:
+        """The history of the key at hand, if it has any; then the next one is looked for."""
+        if (key := self.key()) is not None and self.count:
+            yield KeyHistory(key, tuple(self.entries), self.count)
+        self.place, self.count, self.entries = self.place + 1, 0, []
+
+
 class S3KeyHistories(S3VersionLister):
     """KeyHistories over boto3: reads on while the next key is on the page at hand or near it, else begins anew there.
 
@@ -148,37 +178,31 @@ class S3KeyHistories(S3VersionLister):
         """Raises MalformedListing, also for `keys` that do not ascend."""
         if any(later <= earlier for earlier, later in pairwise(keys)):
             raise MalformedListing("keys were asked for that do not ascend; nothing was listed")
-        place, count = 0, 0
-        entries: list[ListedVersion] = []
+        sought = _Sought(keys)
         markers = self._before(keys[0]) if keys else {}
-        while place < len(keys):
+        skipped: ObjectKey | None = None
+        while sought.key() is not None:
             page = self._page(markers)
             at = ObjectKey("")
             for entry in self._entries(page):
                 if entry.key < at:
                     raise MalformedListing(f"a listing of {self._bucket} is not in key order; nothing was decided")
                 at = entry.key
-                while place < len(keys) and keys[place] < at:
-                    if count:
-                        yield KeyHistory(keys[place], tuple(entries), count)
-                    place, entries, count = place + 1, [], 0
-                if place < len(keys) and keys[place] == at:
-                    count += 1
-                    if count <= MOST_ENTRIES:
-                        entries.append(entry)
-            if place == len(keys):
+                yield from sought.take(entry)
+            if (key := sought.key()) is None:
                 return
             if page.findtext("IsTruncated") != "true":
-                if count:
-                    yield KeyHistory(keys[place], tuple(entries), count)
+                yield from sought.end()
                 return
-            markers = self._advanced(markers, self._next(keys[place], count, _markers(page)))
+            if sought.count > MOST_ENTRIES and skipped != key:
+                # A flood: that it is one is all that its history tells. Ceph begins with the key again: then it is
+                # read to its end after all.
+                skipped, markers = key, {"KeyMarker": self._key_prefix + key}
+            else:
+                markers = self._advanced(markers, self._further(key, _markers(page)))
 
-    def _next(self, key: ObjectKey, count: int, following: dict[str, str]) -> dict[str, str]:
-        """Where to go on for `key`, of which `count` entries were seen."""
-        if count > MOST_ENTRIES:
-            # A flood: that it is one is all that its history tells.
-            return {"KeyMarker": self._key_prefix + key}
+    def _further(self, key: ObjectKey, following: dict[str, str]) -> dict[str, str]:
+        """Where the page ended, or just before `key` if that is further on."""
         ahead = self._before(key)
         return ahead if following["KeyMarker"] < ahead.get("KeyMarker", "") else following
 

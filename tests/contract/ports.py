@@ -13,13 +13,15 @@ from functions.domain import ports as domain
 from functions.domain.structure.reading import RangedReader
 from functions.domain.values import Digest, VersionId
 from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3RangedReader, S3VersionLister
-from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger
+from functions.storage.holds import DynamoHoldLog, DynamoPruneLease
+from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger, DynamoStateDropper
 from functions.storage.operations import DynamoFindingLog, DynamoReportLog
 from functions.storage.records import S3HeadAnchor, S3RecordReader, S3RecordWriter
 from functions.storage.target import S3TargetLister, S3TargetReader, S3VersionCopier
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
 from tests.contract.backends import Backend
-from tests.fakes.ledger import FakeFindingLog, FakeLedger, FakeReportLog
+from tests.fakes.holds import FakeHolds, FakeLease
+from tests.fakes.ledger import FakeFindingLog, FakeLedger, FakeReportLog, FakeStateDropper
 from tests.fakes.operations import FakeAcknowledgements, FakeVerdicts
 from tests.fakes.ports import (
     SHA256,
@@ -236,6 +238,9 @@ class Tables(ABC):
     verdicts: domain.VerdictReader
     acknowledgement_log: domain.AcknowledgementLog
     acknowledgements: domain.AcknowledgementReader
+    dropper: domain.StateDropper
+    holds: domain.HoldLog
+    lease: domain.PruneLease
 
     @abstractmethod
     def report(self, repository: str, execution: str) -> bytes:
@@ -256,6 +261,8 @@ class MemoryTables(Tables):
         self.reports = self._reports = reports
         self.verdict_log = self.verdicts = self._verdicts = FakeVerdicts()
         self.acknowledgement_log = self.acknowledgements = FakeAcknowledgements()
+        self.holds, self.lease = (holds := FakeHolds(ledger)), (lease := FakeLease())
+        self.dropper = FakeStateDropper(ledger, holds, lease)
 
     def report(self, repository: str, execution: str) -> bytes:
         return next(content for place, content in self._reports.reports.items() if place == (repository, execution))
@@ -291,6 +298,9 @@ class StorageTables(Tables):
         self.verdict_log = DynamoVerdictLog(client, self._operations)
         self.verdicts = DynamoVerdictReader(client, self._operations)
         self.acknowledgement_log = self.acknowledgements = DynamoAcknowledgements(client, self._operations)
+        self.holds = DynamoHoldLog(client, self._operations, ledger, pause=lambda _: None)
+        self.lease = DynamoPruneLease(client, self._operations)
+        self.dropper = DynamoStateDropper(client, ledger, self._operations, pause=lambda _: None)
 
     def report(self, repository: str, execution: str) -> bytes:
         key = {"pk": {"S": repository}, "sk": {"S": f"restore#{execution}"}}

@@ -1,12 +1,25 @@
 """The ports that touch tables keep the promises of their docstrings, in memory and over DynamoDB alike."""
 
+from dataclasses import replace
+
 import pytest
 
 from functions.domain import chunks
 from functions.domain.cut import take_cut
-from functions.domain.ports import AttemptClosed, AttemptNotClosed, HeadMoved, RecordingInFlight
+from functions.domain.keeping import DroppedState, Held, Hold
+from functions.domain.ports import (
+    AttemptClosed,
+    AttemptNotClosed,
+    HeadMoved,
+    LeaseLost,
+    LeaseTaken,
+    RecordingInFlight,
+    StateDropped,
+    StateHeld,
+)
+from functions.domain.prune.lease import Lease
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.values import AttemptId, Finding, RepositoryName, Severity
+from functions.domain.values import AttemptId, Digest, Finding, RepositoryName, Severity
 from tests.builders import at, listing, pack, version
 from tests.contract.ports import Tables
 
@@ -175,3 +188,63 @@ def test_a_report_is_written_once(tables: Tables) -> None:
     tables.reports.append(ALPHA, "execution", b"first")
     tables.reports.append(ALPHA, "execution", b"second")
     assert tables.report(ALPHA, "execution") == b"first"
+
+
+# --- what a prune does -------------------------------------------------------------------------------------
+
+LEASE = Lease("token", "tuesday", at(0))
+
+
+def mark(header: StateHeader) -> DroppedState:
+    return DroppedState(header.id, header.generation, Digest("d" * 64), "tuesday", at(500))
+
+
+def two_states(tables: Tables) -> tuple[StateHeader, StateHeader]:
+    """And the lease to drop them."""
+    first = record(tables, ONE, seconds=0)
+    tables.lease.take(ALPHA, LEASE, None)
+    return first, record(tables, TWO, first, seconds=100)
+
+
+def test_a_dropped_state_is_marked_once_and_keeps_its_header(tables: Tables) -> None:
+    first, second = two_states(tables)
+    assert tables.ledger.dropped(ALPHA) == frozenset()
+    tables.dropper.drop(Head.of(second), [mark(first)])
+    assert tables.ledger.drops(ALPHA) == (mark(first),)
+    assert tables.ledger.dropped(ALPHA) == {first.id}
+    assert list(tables.ledger.headers(ALPHA)) == [second, first]
+    with pytest.raises(StateDropped):
+        tables.dropper.drop(Head.of(second), [mark(first)])
+    with pytest.raises(StateDropped):
+        tables.holds.hold(ALPHA, first.generation, Hold(first.id, "somebody", at(600), "too late"))
+    assert tables.holds.of(ALPHA) == Held()
+
+
+def test_nothing_is_dropped_on_an_old_head_without_the_lease_or_while_it_is_held(tables: Tables) -> None:
+    first, second = two_states(tables)
+    with pytest.raises(HeadMoved):
+        tables.dropper.drop(Head.of(first), [mark(first)])
+    hold = Hold(first.id, "somebody", at(300), "evidence")
+    assert tables.holds.hold(ALPHA, 1, hold) == hold
+    assert tables.holds.hold(ALPHA, 1, replace(hold, by="another")) == hold
+    with pytest.raises(StateHeld):
+        tables.dropper.drop(Head.of(second), [mark(first)])
+    assert tables.holds.release(ALPHA, first.id, "another", at(310)) == hold
+    assert tables.holds.release(ALPHA, first.id, "another", at(310)) is None
+    assert tables.lease.release(ALPHA, "tuesday") is True
+    with pytest.raises(LeaseLost):
+        tables.dropper.drop(Head.of(second), [mark(first)])
+    assert tables.ledger.dropped(ALPHA) == frozenset()
+
+
+def test_the_prune_lease_changes_hands_only_as_it_was_seen(tables: Tables) -> None:
+    mine = Lease("mine", "monday", at(9))
+    assert (tables.lease.current(ALPHA), tables.lease.release(ALPHA, "tuesday")) == (None, False)
+    tables.lease.take(ALPHA, LEASE, None)
+    for seen in (None, replace(LEASE, token="another"), replace(LEASE, released=True)):
+        with pytest.raises(LeaseTaken):
+            tables.lease.take(ALPHA, mine, seen)
+    assert tables.lease.release(ALPHA, "monday") is False
+    assert tables.lease.current(ALPHA) == LEASE
+    tables.lease.take(ALPHA, mine, LEASE)
+    assert tables.lease.current(ALPHA) == mine

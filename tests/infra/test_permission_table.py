@@ -285,7 +285,8 @@ def test_only_acknowledge_writes_acknowledgements_and_it_writes_nothing_else(who
         "rwm-verify-restore",
     }
     for conditions in appending.values():
-        assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}]
+        decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*"]
+        assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": decides}, **present}]
 
 
 def test_people_are_told_by_the_steps_that_judge(who: Mapping[str, Identity]) -> None:

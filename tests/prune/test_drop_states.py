@@ -5,21 +5,31 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from functions.domain.ports import MOST_AT_ONCE
 from functions.domain.prune.approval import NotApproved
+from functions.domain.prune.lease import Lease
 from functions.domain.prune.plan import PlanMismatch
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Configuration, Retention
-from functions.domain.state import StateHeader
+from functions.domain.state import Head, StateHeader
 from functions.domain.values import Severity, StateId
+from functions.domain.verdict import Judged
+from functions.prune import drop_states as step
 from functions.prune.drop_states import DropFunction, DropStopped
 from functions.prune.plan import PlannedPrune
+from functions.storage.holds import DynamoPruneLease
+from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.plans import DynamoPlanShelf
+from functions.storage.verdicts import DynamoVerdictLog
 from tests.domain.judging import finding
 from tests.fakes.faults import Call, CallLog, Crash, KillAt, Moment, nothing
 from tests.prune.drop_world import World
 from tests.prune.plan_world import EXECUTION, OLD_PACKS
+from tests.restore.test_handlers import table
 from tests.restore.world import PREFIX, PROTECTED, RECORDS, REPOSITORY, a_pack, sha256
 
 FAIL = finding(finding_id="config-missing", severity=Severity.FAIL)
@@ -255,6 +265,17 @@ def test_a_state_that_is_recorded_in_between_is_judged_before_anything_is_droppe
     stopped(world, planned, r"newer states name \d+ version\(s\) that are planned")
 
 
+def test_so_is_one_that_is_recorded_while_the_others_are_judged(world: World, planned: PlannedPrune) -> None:
+    pending = [lambda: come_back(world)]
+
+    def record(call: Call) -> None:
+        if call.operation == "QueryVerdicts" and call.moment is Moment.AFTER and pending:
+            pending.pop()()
+
+    world.verdicts.hook = record
+    stopped(world, planned, r"newer states name \d+ version\(s\) that are planned")
+
+
 def test_one_that_is_harmless_is_judged_and_the_rest_goes_on(world: World, planned: PlannedPrune) -> None:
     def record() -> None:
         world.s3.clock.advance(600)
@@ -318,11 +339,11 @@ def test_the_same_step_twice_at_once_drops_once(world: World, planned: PlannedPr
 
 
 def test_killed_at_any_call_and_run_again_the_end_is_the_same() -> None:
-    def run(step: int) -> tuple[dict[Any, Any], bool]:
+    def run(number: int) -> tuple[dict[Any, Any], bool]:
         world = World()
         planned = world.planned()
         at = world.now
-        kill = KillAt(step)
+        kill = KillAt(number)
         world.watch(kill)
         try:
             world.drop(planned)
@@ -334,12 +355,12 @@ def test_killed_at_any_call_and_run_again_the_end_is_the_same() -> None:
 
     whole, _ = run(10**6)
     assert whole
-    for step in range(1, 200):
-        marks, died = run(step)
-        assert marks == whole, step
+    for number in range(1, 200):
+        marks, died = run(number)
+        assert marks == whole, number
         if not died:
             break
-    assert step > 20
+    assert number > 20
 
 
 def test_it_writes_nothing_but_marks(world: World, planned: PlannedPrune) -> None:
@@ -378,6 +399,75 @@ def test_the_function_refuses_what_it_cannot_read(world: World, planned: Planned
     with pytest.raises(PruneRefused, match=r"nothing was (dropped|deleted)"):
         function.on_request({**world.request(planned).model_dump(), **wrong})
     assert world.dropped() == set()
+
+
+class Context:
+    """What Lambda passes in, as far as Powertools reads it."""
+
+    function_name = "rwm-drop-states"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:rwm-drop-states"
+    aws_request_id = "request"
+
+
+def test_the_handler_is_wired_to_the_deployed_tables(
+    world: World, planned: PlannedPrune, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("LEDGER", "OPERATIONS", "RECORDS", "ALERTS"):
+        monkeypatch.setenv(f"RWM_{name}", name.lower())
+    monkeypatch.setattr(step, "read_bundled", lambda: Configuration(repositories=(world.repository,)))
+    plan, shelved = world.stored(planned), planned.shelved
+    with mock_aws():
+        dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+        for name in ("ledger", "operations"):
+            table(dynamodb, name)
+        s3.create_bucket(Bucket="records")
+        s3.put_bucket_versioning(Bucket="records", VersioningConfiguration={"Status": "Enabled"})
+        version = s3.put_object(Bucket="records", Key=shelved.file, Body=plan.canonical())["VersionId"]
+        step._function.cache_clear()
+        request: Any = world.request(planned, plan_version=version).model_dump()
+        # Not shelved, then without the lease, then with a clock that is far beyond the plan's validity.
+        with pytest.raises(PlanMismatch, match="on the shelf"):
+            step.handler(request, Context())  # type: ignore[arg-type]
+        DynamoPlanShelf(dynamodb, "operations").put(shelved.model_copy(update={"version_id": version}))
+        with pytest.raises(DropStopped, match="does not have the lease"):
+            step.handler(request, Context())  # type: ignore[arg-type]
+        lease = Lease("token", EXECUTION, world.now)
+        DynamoPruneLease(dynamodb, "operations").take(REPOSITORY, lease, None)
+        store(dynamodb, world)
+        with pytest.raises(DropStopped, match="the plan is good from"):
+            step.handler(request, Context())  # type: ignore[arg-type]
+        function = step._function()
+        at_that_time = DropFunction(function.configuration, replace(function.ports, now=lambda: world.now))
+        assert at_that_time.on_request(request) == {"dropped": len(plan.dropped), "already": 0}
+        assert DynamoLedgerReader(dynamodb, "ledger").dropped(REPOSITORY) == set(plan.dropped)
+        step._function.cache_clear()
+    assert not any(state in capsys.readouterr().out for state in plan.dropped)
+
+
+def store(dynamodb: Any, world: World) -> None:
+    """The ledger and the verdicts of `world`, as they would be deployed."""
+    for header in world.ledger.headers(REPOSITORY):
+        item = {
+            "pk": {"S": REPOSITORY},
+            "sk": {"S": f"state#{header.generation:010d}"},
+            "document": {"B": header.canonical()},
+            "id": {"S": header.id},
+        }
+        dynamodb.put_item(TableName="ledger", Item=item)
+    head = Head.of(next(world.ledger.headers(REPOSITORY)))
+    item = {
+        "pk": {"S": REPOSITORY},
+        "sk": {"S": "head"},
+        "document": {"B": head.canonical()},
+        "generation": {"N": str(head.generation)},
+        "state": {"S": head.state},
+    }
+    dynamodb.put_item(TableName="ledger", Item=item)
+    log = DynamoVerdictLog(dynamodb, "operations")
+    for verdict in world.verdicts.verdicts(REPOSITORY):
+        log.append(Judged(verdict, ()))
 
 
 def at_the_drop(world: World, act: Callable[[], object], *, number: int = 0) -> None:

@@ -259,6 +259,17 @@ def test_of_a_flood_it_says_that_it_is_one_and_reads_no_further() -> None:
     assert (queries[1]["key-marker"], "version-id-marker" in queries[1]) == (["p/a"], False)
 
 
+def test_where_a_key_marker_begins_with_its_key_a_flood_is_read_to_its_end() -> None:
+    """As Ceph does; on S3 a key marker begins after it."""
+    many = [entry("p/a", f"v{number}") for number in range(MOST_ENTRIES + 1)]
+    again = truncated(*many, key="p/a", version_id=f"v{MOST_ENTRIES}")
+    with canned(again, again, page(entry("p/a", "last"), entry("p/b"))) as (client, queries):
+        flood, other = S3KeyHistories(client, "bucket", "p/").of([ObjectKey("a"), ObjectKey("b")])
+    assert is_flooded(flood)
+    assert (other.key, other.count) == ("b", 1)
+    assert queries[2]["version-id-marker"] == [f"v{MOST_ENTRIES}"]
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -296,7 +307,9 @@ def test_every_key_with_an_upload_that_is_not_completed_is_named(s3: "S3Client")
     for key in ("a", "a", "b c+d", "other"):
         s3.create_multipart_upload(Bucket=BUCKET, Key=PREFIX + key)
     s3.create_multipart_upload(Bucket=BUCKET, Key="elsewhere/a")
-    assert S3PendingUploads(s3, BUCKET, PREFIX).keys() == {"a", "b c+d", "other"}
+    found = S3PendingUploads(s3, BUCKET, PREFIX).keys()
+    assert found >= {"a", "b c+d", "other"}
+    assert not [key for key in found if "elsewhere" in key]
 
 
 def test_uploads_are_read_page_by_page_and_keys_are_decoded(stubbed: tuple["S3Client", Stubber]) -> None:
@@ -313,10 +326,21 @@ def test_uploads_are_read_page_by_page_and_keys_are_decoded(stubbed: tuple["S3Cl
     stub.add_response("list_multipart_uploads", first, about)
     markers = {"KeyMarker": f"{PREFIX}a\x07b", "UploadIdMarker": "1"}
     stub.add_response("list_multipart_uploads", last, {**about, **markers})
-    assert S3PendingUploads(client, BUCKET, PREFIX).keys() == {"a\x07b", "c d"}
+    assert S3PendingUploads(client, BUCKET, PREFIX).keys() >= {"a\x07b", "c d"}
 
 
-def test_a_listing_of_uploads_that_does_not_advance_or_leaves_its_prefix_raises(
+def test_a_server_that_encodes_keys_and_does_not_say_so_hides_no_upload(stubbed: tuple["S3Client", Stubber]) -> None:
+    """Ceph, seen: a marker whose key has a pending upload would go."""
+    client, stub = stubbed
+    stub.add_response("list_multipart_uploads", {"Uploads": [{"Key": f"{PREFIX}x%20y%2Bz"}], "IsTruncated": False})
+    assert "x y+z" in S3PendingUploads(client, BUCKET, PREFIX).keys()  # noqa: SIM118 - no dict
+    more = {"Uploads": [], "IsTruncated": True, "NextKeyMarker": f"{PREFIX}x%20y", "NextUploadIdMarker": "1"}
+    stub.add_response("list_multipart_uploads", more)
+    with pytest.raises(UploadsUnlisted, match="in two ways"):
+        S3PendingUploads(client, BUCKET, PREFIX).keys()
+
+
+def test_a_listing_of_uploads_that_does_not_advance_raises(
     stubbed: tuple["S3Client", Stubber],
 ) -> None:
     client, stub = stubbed
@@ -324,7 +348,4 @@ def test_a_listing_of_uploads_that_does_not_advance_or_leaves_its_prefix_raises(
     for _ in range(2):
         stub.add_response("list_multipart_uploads", same)
     with pytest.raises(UploadsUnlisted, match="does not advance"):
-        S3PendingUploads(client, BUCKET, PREFIX).keys()
-    stub.add_response("list_multipart_uploads", {"Uploads": [{"Key": "elsewhere/a"}], "IsTruncated": False})
-    with pytest.raises(UploadsUnlisted, match="left its prefix"):
         S3PendingUploads(client, BUCKET, PREFIX).keys()

@@ -178,7 +178,7 @@ class System:
 
     def states(self, name: str) -> list[dict[str, Any]]:
         """What `rwm states` shows, newest first, checked to be one chain."""
-        found = states(Deployment(self.names, self._session("operator")), name, 100)
+        found = states(Deployment(self.names, self._session("operator")), name, 100, datetime.now(UTC))
         return list(found.model_dump(mode="json")["states"])
 
     def _session(self, profile: str) -> Aws:
