@@ -177,9 +177,11 @@ class System:
         raise AssertionError(f"{name} was never free to be recorded: {answer}\n{self.aws.log_tail()}")
 
     def states(self, name: str) -> list[dict[str, Any]]:
-        """What `rwm states` shows, newest first, checked to be one chain."""
+        """What `rwm states` shows, newest first, checked to be one chain; without what changes as newer states come:
+        why each is kept, and until when."""
         found = states(Deployment(self.names, self._session("operator")), name, 100, datetime.now(UTC))
-        return list(found.model_dump(mode="json")["states"])
+        shown = found.model_dump(mode="json", exclude={"states": {"__all__": {"kept", "kept_until"}}})
+        return list(shown["states"])
 
     def _session(self, profile: str) -> Aws:
         with self._making:

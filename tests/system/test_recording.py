@@ -142,10 +142,11 @@ def test_recorded_states_are_metrics(system: System) -> None:
     assert sum(point["Sum"] for point in answer["Datapoints"]) == len(system.states("pestered"))
 
 
-def test_a_burst_of_twenty_events_makes_one_state(begun: Begun) -> None:
+def test_a_burst_of_twenty_events_makes_no_more_states_than_calls_that_sent_it(begun: Begun) -> None:
+    """SQS takes ten messages a call; of a busy machine, the second call may come a second after the first."""
     burst = begun.burst.result()
     assert burst.first["generation"] == 1
-    assert len(burst.later) == 2, "one for the twenty, one for the event after them"
+    assert len(burst.later) in (2, 3), "one for the twenty, or one for each ten, and one for the event after them"
 
 
 def test_an_event_sent_too_early_is_answered_later_without_another(begun: Begun) -> None:
