@@ -26,7 +26,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, ValidationError
 
 from functions.configuration import read_bundled
-from functions.domain.documents import Part
+from functions.domain.documents import Part, wrong_fields
 from functions.domain.findings import can_be_acknowledged
 from functions.domain.ports import AcknowledgementLog, VerdictReader
 from functions.domain.repositories import Configuration
@@ -58,10 +58,7 @@ class Asked(Part):
         try:
             return cls.model_validate(event)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
+            wrong = wrong_fields(error)
             raise AcknowledgeRefused(f"the request is malformed ({wrong}); nothing was acknowledged") from error
 
 

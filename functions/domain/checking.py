@@ -13,7 +13,7 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from functions.domain.documents import Part, UnreadableDocument
+from functions.domain.documents import Part, UnreadableDocument, wrong_fields
 from functions.domain.keeping import DroppedState
 from functions.domain.ledger import NoSuchState, choose_state
 from functions.domain.notices import notice_of
@@ -39,10 +39,7 @@ class CheckRequest(Part):
         try:
             return cls.model_validate(event)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
+            wrong = wrong_fields(error)
         raise CheckRefused(f"the request is malformed ({wrong}); nothing was judged")
 
 

@@ -26,6 +26,13 @@ Instant = Annotated[datetime, BeforeValidator(_instant), PlainSerializer(zulu)]
 """S3's clock in whole seconds, written as `2026-11-21T23:25:47Z`."""
 
 
+def wrong_fields(error: ValidationError) -> str:
+    """Each field of a request that is wrong, and why; quotes none of their values."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}" for each in error.errors(include_url=False)
+    )
+
+
 class Part(BaseModel):
     """Part of a document: frozen, and closed to unknown fields."""
 

@@ -30,7 +30,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, ValidationError
 
 from functions.configuration import read_bundled
-from functions.domain.documents import Part
+from functions.domain.documents import Part, wrong_fields
 from functions.domain.ports import ApprovalLog, BucketConfiguration, PlanReader, TaskTokenReader, TaskTokens
 from functions.domain.prune.approval import Approval, Decision, ShelvedPlan
 from functions.domain.prune.waking import wake
@@ -64,10 +64,7 @@ class Asked(Part):
         try:
             return cls.model_validate(event)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
+            wrong = wrong_fields(error)
             raise DecisionRefused(f"the request is malformed ({wrong}); nothing was decided") from error
 
 

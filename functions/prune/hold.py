@@ -27,7 +27,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, ValidationError
 
 from functions.configuration import read_bundled
-from functions.domain.documents import Instant, Part
+from functions.domain.documents import Instant, Part, wrong_fields
 from functions.domain.keeping import Hold
 from functions.domain.ports import HoldLog, LedgerReader, StateDropped
 from functions.domain.repositories import Configuration
@@ -63,10 +63,7 @@ class Asked(Part):
         try:
             asked = cls.model_validate(event)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
+            wrong = wrong_fields(error)
             raise HoldRefused(f"the request is malformed ({wrong}); {UNDONE}") from error
         if asked.action == "hold" and not asked.why.strip():
             raise HoldRefused(f"a hold needs a reason, for those who come after you; {UNDONE}")

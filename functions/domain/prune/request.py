@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
-from functions.domain.documents import Part
+from functions.domain.documents import Part, wrong_fields
 from functions.domain.prune.validity import PruneRefused
 
 
@@ -20,8 +20,5 @@ class PruneRequest(Part):
         try:
             return cls.model_validate(event)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'the request'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
+            wrong = wrong_fields(error)
         raise PruneRefused(f"the request is malformed ({wrong}); nothing was planned and nothing was deleted")
