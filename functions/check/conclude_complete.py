@@ -147,8 +147,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         metrics.add_metric(name="ChecksFailed", unit=MetricUnit.Count, value=1)
         raise
     _tell(judged.verdict)
-    findings = [{"severity": each.severity, "id": each.id, "keys": each.keys} for each in judged.verdict.findings]
-    return {"outcome": judged.verdict.outcome, "findings": findings}
+    return {"outcome": judged.verdict.outcome, "findings": judged.verdict.brief}
 
 
 def _tell(verdict: Verdict) -> None:

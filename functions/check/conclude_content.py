@@ -184,11 +184,10 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     "keys"}]}`."""
     request = ConcludeRequest.model_validate(event)
     verdict = _conclude(request).verdict
-    told = [{"severity": each.severity, "id": each.id, "keys": each.keys} for each in verdict.findings]
-    extra = {"repository": request.repository, "outcome": verdict.outcome, "findings": told, **verdict.figures}
+    extra = {"repository": request.repository, "outcome": verdict.outcome, "findings": verdict.brief, **verdict.figures}
     (logger.info if verdict.outcome == "pass" else logger.error)("content concluded", extra=extra)
     metrics.add_dimension(name="repository", value=request.repository)
     metrics.add_metric(name="VerifiedObjects", unit=MetricUnit.Count, value=verdict.figures["verified"])
     metrics.add_metric(name="DamagedObjects", unit=MetricUnit.Count, value=verdict.figures["damaged"])
     metrics.add_metric(name="UnreadObjects", unit=MetricUnit.Count, value=verdict.figures["not_read"])
-    return {"outcome": verdict.outcome, "findings": told}
+    return {"outcome": verdict.outcome, "findings": verdict.brief}

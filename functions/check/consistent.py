@@ -242,12 +242,11 @@ class ConsistentFunction:
             raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was judged")
         verdict = check_consistent(repository, request.state, request.execution, self.ports(repository)).verdict
         _tell(verdict)
-        findings = [{"severity": each.severity, "id": each.id, "keys": each.keys} for each in verdict.findings]
         return {
             "outcome": verdict.outcome,
             "state": verdict.state,
             "generation": verdict.generation,
-            "findings": findings,
+            "findings": verdict.brief,
         }
 
 

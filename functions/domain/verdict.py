@@ -91,6 +91,11 @@ class Verdict(Document):
     def outcome(self) -> Outcome:
         return outcome_of(self.findings)
 
+    @property
+    def brief(self) -> list[dict[str, str | int]]:
+        """Its findings as a step answers the workflow: no words, no evidence, so that it stays small."""
+        return [{"severity": each.severity, "id": each.id, "keys": each.keys} for each in self.findings]
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
