@@ -1,6 +1,7 @@
 """Permissions that several steps have, each written once, with the reason that they share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from functions.domain.repositories import Repository
 from infra.arns import Arns
@@ -9,12 +10,14 @@ from infra.permission import Permission, allow, by_tens
 ANY_TARGET = "targets are chosen at restore, among those that repositories.toml allows"
 ACKNOWLEDGEMENTS = "ack#*"
 """Partitions of the operations table that hold what approvers laid to rest (functions/storage/verdicts.py)."""
-NOT_FOR_WHO_APPENDS = [
-    ACKNOWLEDGEMENTS,
-    *("approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*"),
-]
-"""Those, and what the prune decides by (functions/storage/plans.py and holds.py): who can append findings and
-verdicts could forge an approval, lift a hold, or take the lease."""
+PLANS, APPROVALS, TASK_TOKENS = "plan#*", "approval#*", "plan-token#*"
+"""Those of prune plans, what people decided on them, and what wakes the workflow (functions/storage/plans.py)."""
+DROPPED = "dropped#*"
+"""Partition of the ledger that holds which states were dropped (functions/storage/ledger.py)."""
+HOLDS, RESTORES, PRUNE_LEASE = "hold#*", "restoring#*", "prune-lease#*"
+"""Those that stop a prune (functions/storage/holds.py)."""
+NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES]
+"""Who can append findings and verdicts could else forge an approval, lift a hold, or take the lease."""
 
 
 def list_versions(arns: Arns, *, because: str) -> list[Permission]:
@@ -85,16 +88,32 @@ def look_at_targets(arns: Arns, *, because: str) -> list[Permission]:
 
 def append_to_operations(arns: Arns, *, because: str) -> Permission:
     """Append to the operations table, but nothing by which people or the prune decide."""
-    return allow(
-        "dynamodb:PutItem",
-        on=arns.operations,
-        because=because,
-        when={
-            "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": NOT_FOR_WHO_APPENDS},
-            # ForAllValues is also true of a request without the key.
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        },
-    )
+    return allow("dynamodb:PutItem", on=arns.operations, because=because, when=all_partitions_but(*NOT_FOR_WHO_APPENDS))
+
+
+def read_operations(arns: Arns, *actions: str, because: str) -> Permission:
+    """Read the operations table, but not what wakes a workflow that waits for an approver.
+
+    `actions`: more than queries.
+    """
+    return allow("dynamodb:Query", *actions, on=arns.operations, because=because, when=all_partitions_but(TASK_TOKENS))
+
+
+def only_partitions(*patterns: str) -> Mapping[str, Mapping[str, Any]]:
+    """Condition of a permission on a table: every partition key of the request is like one of `patterns`."""
+    return {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(patterns)},
+        # ForAllValues is also true of a request without the key.
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def all_partitions_but(*patterns: str) -> Mapping[str, Mapping[str, Any]]:
+    """Condition of a permission on a table: no partition key of the request is like one of `patterns`."""
+    return {
+        "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": list(patterns)},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
 
 
 def tell_people(arns: Arns) -> Permission:

@@ -14,8 +14,11 @@ from constructs import Construct
 
 from infra.arns import Arns
 
-TELLERS = ("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete")
-"""The steps that tell people of findings."""
+TELLERS = (
+    *("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
+    *("ask-approval", "verify-prune"),
+)
+"""The steps that tell people of findings, and ask approvers."""
 
 
 class Alerts(Construct):

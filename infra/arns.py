@@ -85,6 +85,11 @@ class Arns:
         return self._regional("states", f"mapRun:{workflow}/*")
 
     @property
+    def end_of_executions(self) -> str:
+        """The managed rule by which Step Functions learns that an execution, which another one started, has ended."""
+        return self._regional("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")
+
+    @property
     def alerts(self) -> str:
         return self._regional("sns", self.names.alerts)
 

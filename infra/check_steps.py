@@ -13,9 +13,13 @@ from constructs import Construct
 
 from infra.access import (
     ACKNOWLEDGEMENTS,
+    TASK_TOKENS,
+    all_partitions_but,
     append_to_operations,
     list_versions,
     look_at_targets,
+    only_partitions,
+    read_operations,
     read_versions,
     tell_gone_from_denied,
     tell_people,
@@ -175,7 +179,7 @@ def _posture(arns: Arns) -> list[Permission]:
             wildcard="it judges a document that it is given; there is no resource to name",
         ),
         allow("dynamodb:GetItem", on=arns.ledger, because="findings say at which state of the chain they were made"),
-        allow("dynamodb:Query", on=arns.operations, because="what the last posture kept: drift is told against it"),
+        read_operations(arns, because="what the last posture kept: drift is told against it"),
         append_to_operations(arns, because=_VERDICT),
         tell_people(arns),
     ]
@@ -186,7 +190,7 @@ def _consistent(arns: Arns) -> list[Permission]:
         *list_versions(arns, because="every version that a kept state names must still be there"),
         *versioning_and_clock(arns, because="S3's clock, and whether a version without an id can be replaced"),
         _read_states(arns),
-        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        read_operations(arns, because=_SAID_BEFORE),
         append_to_operations(arns, because=_VERDICT),
         tell_people(arns),
     ]
@@ -195,7 +199,7 @@ def _consistent(arns: Arns) -> list[Permission]:
 def _plan_content(arns: Arns) -> list[Permission]:
     return [
         _read_states(arns),
-        allow("dynamodb:Query", on=arns.operations, because="which sets of versions were verified before"),
+        read_operations(arns, because="which sets of versions were verified before"),
         _read_files(arns, because="what of them was not read is in the batches of the checks that verified them"),
         _tell_missing_from_denied(arns),
         allow(
@@ -228,11 +232,12 @@ def _conclude_content(arns: Arns) -> list[Permission]:
         _read_files(arns, because="reads the plan by version id, and the results"),
         _tell_missing_from_denied(arns),
         allow("s3:GetBucketVersioning", on=arns.bucket(arns.records_name), because="S3's clock"),
-        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        read_operations(arns, because=_SAID_BEFORE),
         allow(
             "dynamodb:GetItem",
             on=arns.operations,
             because="what no name proves is compared with its hash at first sight",
+            when=all_partitions_but(TASK_TOKENS),
         ),
         append_to_operations(arns, because=f"{_VERDICT}, hashes at first sight, and which versions are verified"),
         tell_people(arns),
@@ -263,7 +268,7 @@ def _complete(arns: Arns) -> list[Permission]:
 def _conclude_complete(arns: Arns) -> list[Permission]:
     return [
         _read_states(arns),
-        allow("dynamodb:Query", on=arns.operations, because=_SAID_BEFORE),
+        read_operations(arns, because=_SAID_BEFORE),
         append_to_operations(arns, because=_VERDICT),
         tell_people(arns),
     ]
@@ -271,16 +276,12 @@ def _conclude_complete(arns: Arns) -> list[Permission]:
 
 def _acknowledge(arns: Arns) -> list[Permission]:
     return [
-        allow("dynamodb:Query", on=arns.operations, because="the finding and its evidence, exactly as they were told"),
+        read_operations(arns, because="the finding and its evidence, exactly as they were told"),
         allow(
             "dynamodb:PutItem",
             on=arns.operations,
             because="appends what an approver laid to rest; never a verdict",
-            when={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [ACKNOWLEDGEMENTS]},
-                # ForAllValues is also true of a request without the key.
-                "Null": {"dynamodb:LeadingKeys": "false"},
-            },
+            when=only_partitions(ACKNOWLEDGEMENTS),
         ),
     ]
 

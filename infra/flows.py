@@ -11,6 +11,7 @@ from infra.arns import Arns
 from infra.catalog import Catalog
 from infra.check import Check
 from infra.people import People
+from infra.prune import Prune
 from infra.record import Recording
 from infra.restore import Restore
 
@@ -28,7 +29,8 @@ class FlowsStack(cdk.Stack):
         arns = Arns.of(self, configuration)
         code = functions.code(configuration)
         recording = Recording(self, "Recording", arns=arns, code=code)
-        Check(self, "Check", arns=arns, code=code, record=recording.record, schedules=recording.schedules)
+        check = Check(self, "Check", arns=arns, code=code, record=recording.record, schedules=recording.schedules)
+        Prune(self, "Prune", arns=arns, code=code, check=check.workflow, schedules=recording.schedules)
         Restore(self, "Restore", arns=arns, code=code)
         People(self, "People", arns=arns)
         Catalog(self, "Catalog", arns=arns)

@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -169,7 +169,9 @@ class Step(Construct):
         permissions: Sequence[Permission],
         timeout: cdk.Duration,
         memory_mb: int,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment`: what this one is told beside what all are."""
         super().__init__(scope, construct_id)
         name = arns.names.function(step)
         group_name = f"/aws/lambda/{name}"
@@ -213,6 +215,7 @@ class Step(Construct):
                 "POWERTOOLS_SERVICE_NAME": step,
                 "POWERTOOLS_METRICS_NAMESPACE": "RWM",
                 "POWERTOOLS_LOG_LEVEL": "INFO",
+                **(environment or {}),
             },
         )
         acknowledge(

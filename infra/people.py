@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.access import read_operations
 from infra.arns import Arns
 from infra.permission import Permission, allow
 from infra.policy import TRUST_LIMIT, make_role, refuse_too_large
@@ -30,7 +31,7 @@ class People(Construct):
                 arns,
                 trust=_trusting(configuration.operators),
                 permissions=[*_reading(arns), *_operating(arns)],
-                description="Starts recordings, checks and restores, and reads what came of them",
+                description="Starts recordings, checks, prunes and restores, and reads what came of them",
             )
         if configuration.approvers:
             self._role(
@@ -38,7 +39,7 @@ class People(Construct):
                 arns,
                 trust=_trusting(configuration.approvers, {"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
                 permissions=[*_reading(arns), *_approving(arns)],
-                description="Reads what is to be approved, and lays findings to rest",
+                description="Reads what is to be approved, approves it, holds states, and lays findings to rest",
             )
 
     def _role(
@@ -77,11 +78,14 @@ def _trusting(people: Sequence[str], conditions: Mapping[str, Any] | None = None
 
 def _reading(arns: Arns) -> list[Permission]:
     return [
+        allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="states are shown from the ledger"),
+        read_operations(arns, "dynamodb:GetItem", because="findings, plans, holds and reports are shown from there"),
         allow(
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            on=[arns.ledger, arns.operations],
-            because="states, findings and reports are shown from the tables",
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            on=arns.records("prunes/*"),
+            because="what a prune plan would delete, and what a prune deleted, is shown from the records bucket",
+            wildcard="a prune's files are named by its repository and its execution",
         ),
         allow(
             "ssm:GetParametersByPath",
@@ -93,7 +97,7 @@ def _reading(arns: Arns) -> list[Permission]:
 
 
 def _operating(arns: Arns) -> list[Permission]:
-    workflows = (arns.names.check_workflow, arns.names.restore_workflow)
+    workflows = (arns.names.check_workflow, arns.names.prune_workflow, arns.names.restore_workflow)
     return [
         allow(
             "lambda:InvokeFunction",
@@ -108,7 +112,7 @@ def _operating(arns: Arns) -> list[Permission]:
         allow(
             "states:StartExecution",
             on=[arns.state_machine(workflow) for workflow in workflows],
-            because="`rwm check` and `rwm restore` start their workflow",
+            because="`rwm check`, `rwm prune` and `rwm restore` start their workflow",
         ),
         allow(
             "states:DescribeExecution",
@@ -137,7 +141,7 @@ def _approving(arns: Arns) -> list[Permission]:
     return [
         allow(
             "lambda:InvokeFunction",
-            on=arns.function("acknowledge"),
-            because="`rwm acknowledge` lays a finding to rest; an operator cannot",
+            on=[arns.function(step) for step in ("acknowledge", "approve", "hold")],
+            because="`rwm acknowledge`, `approve`, `reject`, `hold` and `release`; an operator cannot",
         ),
     ]

@@ -12,7 +12,16 @@ from constructs import Construct
 
 from functions.domain.recording import DELIVERIES
 from functions.domain.repositories import Repository
-from infra.access import append_to_operations, list_versions, tell_people, versioning_and_clock
+from infra.access import (
+    DROPPED,
+    all_partitions_but,
+    append_to_operations,
+    list_versions,
+    only_partitions,
+    read_operations,
+    tell_people,
+    versioning_and_clock,
+)
 from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
@@ -192,20 +201,16 @@ def _record_permissions(arns: Arns) -> list[Permission]:
         *versioning_and_clock(
             arns, because="S3's clock, and whether versions last at all: without versioning no state is recorded"
         ),
+        allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="the chain, and which states are dropped"),
         allow(
             "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
             "dynamodb:PutItem",
-            "dynamodb:Query",
             "dynamodb:UpdateItem",
             on=arns.ledger,
-            because="the recording lease, chunks, and the commit of header and head; it deletes nothing",
+            because="the recording lease, chunks, and the commit of header and head; it deletes and drops nothing",
+            when=all_partitions_but(DROPPED),
         ),
-        allow(
-            "dynamodb:Query",
-            on=arns.operations,
-            because="what was acknowledged is no finding, and what the last verdict said is no news",
-        ),
+        read_operations(arns, because="what was acknowledged is no finding, and what the last verdict said is no news"),
         append_to_operations(arns, because="findings and verdicts are appended"),
         tell_people(arns),
         allow(
@@ -243,9 +248,6 @@ def _collect_permissions(arns: Arns) -> list[Permission]:
             "dynamodb:DeleteItem",
             on=arns.ledger,
             because="chunks of attempts that can never commit; never a header or a head",
-            when={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["chunk#*"]},
-                "Null": {"dynamodb:LeadingKeys": "false"},
-            },
+            when=only_partitions("chunk#*"),
         ),
     ]

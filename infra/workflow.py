@@ -71,20 +71,22 @@ def for_each_batch(
     do: tasks.LambdaInvoke,
     parallel: int,
     records: str,
+    manifest: str = "$plan.manifest",
     more: Mapping[str, str] | None = None,
 ) -> sfn.DistributedMap:
-    """`do` for each batch of the manifest that variable `$plan` names, `parallel` at a time.
+    """`do` for each batch of the plan in variable `$plan`, `parallel` at a time.
 
-    `do` is given plan, plan_version, execution, batch, and what `more` selects.
+    `manifest` selects where the list of batches lies. `do` is given plan, plan_version, execution, batch, and what
+    `more` selects.
     """
     batches = sfn.DistributedMap.jsonata(
         scope,
         name,
         label=label,
         item_reader=PinnedJsonReader(
-            bucket=s3.Bucket.from_bucket_name(scope, "Records", records),
-            key="{% $plan.manifest.key %}",
-            version_id="{% $plan.manifest.version_id %}",
+            bucket=s3.Bucket.from_bucket_name(scope, f"Records-{label}", records),
+            key=f"{{% {manifest}.key %}}",
+            version_id=f"{{% {manifest}.version_id %}}",
         ),
         item_selector={
             "batch": "{% $states.context.Map.Item.Value %}",
@@ -113,10 +115,12 @@ def state_machine(
     manifests: str,
     arns: Arns,
     timeout: cdk.Duration,
+    runs: str = "",
 ) -> sfn.StateMachine:
     """The state machine `name`, which runs as role `<step>-workflow`.
 
-    It may invoke the steps `invokes`, and read the manifests of its map, `manifests` in the records bucket.
+    It may invoke the steps `invokes`, and read the manifests of its map, `manifests` in the records bucket. It may
+    run the workflow `runs`, and wait for its end.
     """
     machine = sfn.StateMachine(
         scope,
@@ -132,7 +136,10 @@ def state_machine(
                 {"StringEquals": {"aws:SourceAccount": arns.account}},
             ),
             description=f"Runs the {step} workflow",
-            permissions=_permissions(arns, name, invokes, manifests),
+            permissions=[
+                *_permissions(arns, name, invokes, manifests),
+                *(_run_another(arns, runs) if runs else ()),
+            ],
         ),
         timeout=timeout,
         tracing_enabled=True,
@@ -146,6 +153,26 @@ def state_machine(
     # CDK's own permissions for the map; those of the role are written below.
     machine.node.try_remove_child("DistributedMapPolicy")
     return machine
+
+
+def _run_another(arns: Arns, workflow: str) -> list[Permission]:
+    return [
+        allow("states:StartExecution", on=arns.state_machine(workflow), because="runs it as a part of this one"),
+        allow(
+            "states:DescribeExecution",
+            "states:StopExecution",
+            on=arns.executions(workflow),
+            because="waits for its end, and stops it when it is stopped itself",
+            wildcard="an execution is named when it is started",
+        ),
+        allow(
+            "events:DescribeRule",
+            "events:PutRule",
+            "events:PutTargets",
+            on=arns.end_of_executions,
+            because="Step Functions learns of the end by a rule that it makes in the role's name",
+        ),
+    ]
 
 
 def _permissions(arns: Arns, name: str, invokes: Sequence[str], manifests: str) -> list[Permission]:

@@ -19,7 +19,8 @@ from functions.domain.repositories import Configuration, Repository
 
 Statement = Mapping[str, Any]
 
-VERSION_DELETES = ("s3:BypassGovernanceRetention", "s3:DeleteObjectVersion")
+VERSION_DELETE = "s3:DeleteObjectVersion"
+BYPASS = "s3:BypassGovernanceRetention"
 
 WORM_CONFIGURATION = (
     "s3:DeleteBucket",
@@ -71,6 +72,11 @@ class Surroundings:
         return [repository.maintenance]
 
     @property
+    def pruner(self) -> str:
+        """ARN of the one role that deletes versions."""
+        return self.role(self.names.role("apply-prune"))
+
+    @property
     def break_glass(self) -> list[str]:
         return [self.configuration.break_glass] if self.configuration.break_glass else []
 
@@ -80,7 +86,19 @@ def bucket_policy(bucket: str, repositories: Sequence[Repository], where: Surrou
     arn = f"arn:{where.partition}:s3:::{bucket}"
     return [
         *_transport(arn),
-        _deny_but("DenyVersionDeletes", VERSION_DELETES, [f"{arn}/*"], where.break_glass),
+        # One role destroys versions of repositories: promise P3. Of which, its own policy says.
+        _deny_but(
+            "DenyVersionDeletes",
+            [VERSION_DELETE],
+            [f"{arn}/*"],
+            [*([where.pruner] if repositories else []), *where.break_glass],
+        ),
+        _deny_but(
+            "DenyBypass",
+            [BYPASS],
+            [f"{arn}/*"],
+            [*([where.pruner] if any(each.bypass_governance for each in repositories) else []), *where.break_glass],
+        ),
         _deny_but(
             "DenyConfiguration",
             WORM_CONFIGURATION,

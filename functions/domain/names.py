@@ -59,6 +59,10 @@ class Names:
         return f"{self.prefix}-check"
 
     @property
+    def prune_workflow(self) -> str:
+        return f"{self.prefix}-prune"
+
+    @property
     def alerts(self) -> str:
         """The SNS topic that tells people of findings."""
         return f"{self.prefix}-alerts"

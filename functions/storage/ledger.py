@@ -6,14 +6,15 @@
 | lease | repository | `recording` | the attempt that may record now, and until when |
 | header | repository | `state#0000000007` | a state header's canonical bytes and its id |
 | attempt | repository | `attempt#<id>` | open, committed, closed or collected; how many chunks it reserved |
-| mark | repository | `dropped#0000000007` | that a prune dropped this state: which plan, of which execution, when |
+| mark | `dropped#<repository>` | `dropped#0000000007` | that a prune dropped this state: which plan, of which execution, when |
 | chunk | `chunk#<attempt>#000003` | `chunk` | packed entries; a partition each, so that a base is written fast |
 
 Security rules:
 - Every read is strongly consistent: what is decided on an old copy is decided on a lie.
 - A header is written once, in the transaction that advances the head and commits the attempt.
 - A chunk belongs to one attempt; an attempt that lost its lease is closed and can never commit.
-- A mark is put once, and only while nobody holds the state; there is no way to take it away.
+- A mark is put once, and only while nobody holds the state; there is no way to take it away. Marks have a partition of
+  their own because IAM tells partitions apart: drop-states writes there and nowhere else, and record never.
 """
 
 import time
@@ -62,8 +63,11 @@ class DynamoLedgerReader:
         item = self._get(repository, _state(generation))
         return _header(item) if item else None
 
-    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
-        for item in self._query(repository, "state#", newest_first=not oldest_first):
+    def headers(
+        self, repository: RepositoryName, *, oldest_first: bool = False, start: int | None = None
+    ) -> Iterator[StateHeader]:
+        place = None if start is None else _state(start)
+        for item in self._query(repository, "state#", newest_first=not oldest_first, start=place):
             yield _header(item)
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
@@ -74,17 +78,22 @@ class DynamoLedgerReader:
         return frozenset(mark.state for mark in self.drops(repository))
 
     def drops(self, repository: RepositoryName) -> tuple[DroppedState, ...]:
-        return tuple(_mark(item) for item in self._query(repository, "dropped#", newest_first=True))
+        return tuple(_mark(item) for item in self._query(f"dropped#{repository}", "dropped#", newest_first=True))
 
     def _get(self, pk: str, sk: str) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
         return answer.get("Item")
 
-    def _query(self, pk: str, sk_prefix: str, *, newest_first: bool = False) -> Iterator[Item]:
+    def _query(
+        self, pk: str, sk_prefix: str, *, newest_first: bool = False, start: str | None = None
+    ) -> Iterator[Item]:
+        first, last = sk_prefix, f"{sk_prefix}~"
+        if start is not None:
+            first, last = (first, start) if newest_first else (start, last)
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}},
             ConsistentRead=True,
             ScanIndexForward=not newest_first,
         )

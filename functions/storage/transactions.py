@@ -3,7 +3,7 @@
 | item | table | pk | sk |
 |---|---|---|---|
 | head | ledger | repository | `head` |
-| mark of a dropped state | ledger | repository | `dropped#0000000007` |
+| mark of a dropped state | ledger | `dropped#<repository>` | `dropped#0000000007` |
 | hold on a state | operations | `hold#<repository>` | `hold#<state id>` |
 | the prune lease | operations | `prune-lease#<repository>` | `lease` |
 
@@ -53,7 +53,7 @@ def head_key(repository: RepositoryName) -> dict[str, Any]:
 
 
 def dropped_key(repository: RepositoryName, generation: int) -> dict[str, Any]:
-    return _key(repository, f"dropped#{generation:010d}")
+    return _key(f"dropped#{repository}", f"dropped#{generation:010d}")
 
 
 def hold_key(repository: RepositoryName, state: StateId) -> dict[str, Any]:

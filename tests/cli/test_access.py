@@ -142,7 +142,12 @@ adopt = true
         statements = {each["Sid"]: each for each in found["bucket_policy"]["Statement"]}
         assert found["bucket_policy"]["Version"] == "2012-10-17"
         assert statements["DenyVersionDeletes"]["Condition"] == {
-            "ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/break-glass"]}
+            "ArnNotLike": {
+                "aws:PrincipalArn": [
+                    f"arn:aws:iam::{ACCOUNT}:role/rwm-apply-prune",
+                    "arn:aws:iam::123456789012:role/break-glass",
+                ]
+            }
         }
         assert statements["HostOnlyBacksUp"]["Condition"] == {
             "ArnEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:user/rwm-gamma-host"]}

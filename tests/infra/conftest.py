@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.permissions_page import synthesize
+from tests.infra.permissions import Identity, identities
 from tests.infra.templates import Assembly
 
 
@@ -17,3 +18,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 @pytest.fixture(scope="session")
 def root() -> Path:
     return Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def who(shipped: Assembly) -> dict[str, Identity]:
+    """Every role and identity of the templates, by name."""
+    return identities(shipped)

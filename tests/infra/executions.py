@@ -16,12 +16,12 @@ Answers = Mapping[str, Callable[[Any], Any]]
 
 
 class StepFailed(Exception):
-    """What Lambda says of a function that raised."""
+    """What Lambda says of a function that raised, or, with `cause`, what Step Functions says of anything else."""
 
-    def __init__(self, error: str, message: str = "") -> None:
+    def __init__(self, error: str, message: str = "", *, cause: str | None = None) -> None:
         super().__init__(error)
         self.error = error
-        self.cause = json.dumps({"errorType": error, "errorMessage": message})
+        self.cause = json.dumps({"errorType": error, "errorMessage": message}) if cause is None else cause
 
 
 @dataclass
@@ -68,15 +68,19 @@ class Execution:
             if state["Type"] == "Map":
                 selected = self._filled(state["ItemSelector"], {"input": given})
                 answer = self._answer(name, selected | self._filled(state["ItemReader"], {"input": given}))
+                result: Any = {"Payload": answer}
             else:
-                answer = self._answer(name, self._filled(state["Arguments"], {"input": given})["Payload"])
+                arguments = self._filled(state["Arguments"], {"input": given})
+                nested = "startExecution" in state["Resource"]
+                answer = self._answer(name, arguments["Input"] if nested else arguments["Payload"])
+                result = {"Output": answer} if nested else {"Payload": answer}
         except StepFailed as failure:
             for catch in state["Catch"]:
                 if {failure.error, "States.ALL"} & set(catch["ErrorEquals"]):
                     told = {"input": given, "errorOutput": {"Error": failure.error, "Cause": failure.cause}}
                     return self._leave(catch, told, told["errorOutput"])
             raise
-        return self._leave(state, {"input": given, "result": {"Payload": answer}}, answer)
+        return self._leave(state, {"input": given, "result": result}, answer)
 
     def _answer(self, name: str, payload: Any) -> Any:
         # As between AWS's services: only what JSON can hold.
@@ -97,7 +101,11 @@ class Execution:
         return template
 
     def _evaluated(self, expression: str, states: Mapping[str, Any]) -> Any:
-        context = {"Execution": {"Name": "execution-1"}, "Map": {"Item": {"Value": "batch-1"}}}
+        context = {
+            "Execution": {"Name": "execution-1"},
+            "Map": {"Item": {"Value": "batch-1"}},
+            "Task": {"Token": "task-token"},
+        }
         compiled = Jsonata(expression)
         compiled.register_lambda("parse", json.loads)
         frame = compiled.create_frame()

@@ -23,10 +23,13 @@ def test_nobody_publishes_without_tls(shipped: Assembly) -> None:
     assert plain["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_nobody_publishes_but_the_steps_that_judge(shipped: Assembly) -> None:
+def test_nobody_publishes_but_the_steps_that_judge_or_ask(shipped: Assembly) -> None:
     others = _statements(shipped)["DenyOthers"]
     assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sns:Publish")
-    steps = ("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete")
+    steps = (
+        *("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
+        *("ask-approval", "verify-prune"),
+    )
     assert others["Condition"] == {
         "ArnNotEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/rwm-{step}" for step in steps]},
         # IfExists: a request that does not say what it is, is denied.

@@ -95,8 +95,12 @@ def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads(shipp
     bucket = BUCKETS[2]
     statements = {each["Sid"]: each for each in _policy(shipped, bucket)}
     assert all(each["Effect"] == "Deny" and each["Principal"] == "*" for each in statements.values())
-    assert statements["DenyVersionDeletes"]["Action"] == ["s3:BypassGovernanceRetention", "s3:DeleteObjectVersion"]
-    assert "Condition" not in statements["DenyVersionDeletes"], "without a break-glass principal nobody is exempt"
+    for sid, action in (
+        ("DenyVersionDeletes", "s3:DeleteObjectVersion"),
+        ("DenyBypass", "s3:BypassGovernanceRetention"),
+    ):
+        assert statements[sid]["Action"] == [action]
+        assert "Condition" not in statements[sid], "without a break-glass principal nobody is exempt, no prune either"
     assert statements["DenyHiding"]["Action"] == "s3:DeleteObject"
     assert statements["DenyHiding"]["Resource"] == f"arn:aws:s3:::{bucket}/*"
     heads = statements["OnlyRecordWritesHeads"]

@@ -26,6 +26,14 @@ HANDLERS = {
     "rwm-check-complete": ("functions.check.complete.handler", 15 * MINUTES),
     "rwm-conclude-complete": ("functions.check.conclude_complete.handler", 5 * MINUTES),
     "rwm-acknowledge": ("functions.check.acknowledge.handler", 1 * MINUTES),
+    "rwm-plan-prune": ("functions.prune.plan.handler", 15 * MINUTES),
+    "rwm-ask-approval": ("functions.prune.ask_approval.handler", 1 * MINUTES),
+    "rwm-approve": ("functions.prune.approve.handler", 1 * MINUTES),
+    "rwm-hold": ("functions.prune.hold.handler", 1 * MINUTES),
+    "rwm-lease-prune": ("functions.prune.lease.handler", 1 * MINUTES),
+    "rwm-drop-states": ("functions.prune.drop_states.handler", 15 * MINUTES),
+    "rwm-apply-prune": ("functions.prune.apply.handler", 15 * MINUTES),
+    "rwm-verify-prune": ("functions.prune.verify.handler", 15 * MINUTES),
     "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
@@ -52,6 +60,11 @@ def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: A
             "POWERTOOLS_SERVICE_NAME": name.removeprefix("rwm-"),
             "POWERTOOLS_METRICS_NAMESPACE": "RWM",
             "POWERTOOLS_LOG_LEVEL": "INFO",
+            **(
+                {"RWM_PRUNE_WORKFLOW": "arn:aws:states:eu-central-1:123456789012:stateMachine:rwm-prune"}
+                if name == "rwm-lease-prune"
+                else {}
+            ),
         }
 
 
@@ -68,13 +81,13 @@ def test_all_functions_share_one_asset(shipped: Assembly) -> None:
 
 def test_logs_are_kept_as_long_as_configured(shipped: Assembly) -> None:
     groups = _named(shipped, "AWS::Logs::LogGroup", "LogGroupName")
-    workflows = {f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-restore")}
+    workflows = {f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-prune", "rwm-restore")}
     expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), *workflows}
     assert set(groups) == expected
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
 
-@pytest.mark.parametrize("name", ["rwm-check", "rwm-restore"])
+@pytest.mark.parametrize("name", ["rwm-check", "rwm-prune", "rwm-restore"])
 def test_a_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly, name: str) -> None:
     machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")[name]
     assert machine["TracingConfiguration"] == {"Enabled": True}
@@ -115,8 +128,8 @@ def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) 
 
 def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    checks = {"_check-alpha", "_check-beta"}
-    assert set(schedules) == {"alpha", "beta", "_collect-chunks", *checks}
+    others = {f"_{workflow}-{name}" for workflow in ("check", "prune") for name in ("alpha", "beta")}
+    assert set(schedules) == {"alpha", "beta", "_collect-chunks", *others}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
         assert schedules[name]["ScheduleExpression"] == "rate(6 hours)"
@@ -143,7 +156,20 @@ def test_each_repository_is_checked_on_its_schedule_as_deep_as_it_says(shipped: 
         assert check["Target"]["Arn"] == "rwm-check"
 
 
-def test_dead_letters_failures_of_record_and_checks_without_an_end_are_told_to_people(shipped: Assembly) -> None:
+def test_each_repository_is_pruned_on_its_schedule(shipped: Assembly) -> None:
+    schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
+    for repository in read_toml(EXAMPLE).repositories:
+        prune = schedules[f"_prune-{repository.name}"]
+        assert (prune["GroupName"], prune["ScheduleExpression"]) == ("rwm", repository.prune_schedule)
+        assert json.loads(prune["Target"]["Input"]) == {
+            "repository": repository.name,
+            "reason": "schedule",
+            "dry_run": False,
+        }
+        assert prune["Target"]["Arn"] == "rwm-prune"
+
+
+def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_to_people(shipped: Assembly) -> None:
     alarms = [alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")]
     about = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"].split(":")[-1]) for alarm in alarms}
     assert about == {
@@ -151,6 +177,8 @@ def test_dead_letters_failures_of_record_and_checks_without_an_end_are_told_to_p
         ("Errors", "rwm-record"),
         ("ExecutionsFailed", "rwm-check"),
         ("ExecutionsTimedOut", "rwm-check"),
+        ("ExecutionsFailed", "rwm-prune"),
+        ("ExecutionsTimedOut", "rwm-prune"),
     }
     for alarm in alarms:
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")

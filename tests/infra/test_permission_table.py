@@ -55,6 +55,12 @@ CHECKS_NEVER = (
 )
 TELLS_NOBODY, APPENDS_NOTHING = "sns:*", "dynamodb:PutItem"
 READS_NO_OBJECTS, WRITES_NO_OBJECTS = ("s3:GetObject*", "s3:ListBucket"), ("s3:PutObject*",)
+PRUNES_NEVER_WAKING = (
+    *(pattern for pattern in NO_SERVICE_MAY if pattern != "iam:*"),
+    *("iam:*", *NO_PASSWORDS),
+    *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "sqs:*", "scheduler:*", "states:Start*"),
+)
+PRUNES_NEVER = (*PRUNES_NEVER_WAKING, "states:*")
 LEDGER_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 NEVER: Mapping[str, tuple[str, ...]] = {
@@ -83,6 +89,26 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-conclude-complete": (*CHECKS_NEVER, "iam:*", "s3:*"),
     "rwm-acknowledge": (*CHECKS_NEVER, "iam:*", "s3:*", TELLS_NOBODY),
     "rwm-check-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:PutObject", "dynamodb:*", "sqs:*", TELLS_NOBODY),
+    "rwm-plan-prune": (*PRUNES_NEVER, *READS_NO_OBJECTS, TELLS_NOBODY),
+    "rwm-ask-approval": (*PRUNES_NEVER_WAKING, "s3:*"),
+    "rwm-approve": (*PRUNES_NEVER_WAKING, *READS_NO_OBJECTS, *WRITES_NO_OBJECTS, TELLS_NOBODY),
+    "rwm-hold": (
+        *(pattern for pattern in PRUNES_NEVER if pattern != "dynamodb:DeleteItem"),
+        *("s3:*", TELLS_NOBODY),
+    ),
+    "rwm-lease-prune": (
+        *(pattern for pattern in PRUNES_NEVER_WAKING if pattern != "dynamodb:UpdateItem"),
+        *("states:Start*", "states:Stop*", "states:SendTask*", "s3:*", TELLS_NOBODY),
+    ),
+    "rwm-drop-states": (*PRUNES_NEVER, "s3:ListBucket*", *WRITES_NO_OBJECTS, TELLS_NOBODY),
+    "rwm-apply-prune": (
+        # The one that destroys decides nothing: it writes to neither table.
+        *(pattern for pattern in PRUNES_NEVER if pattern != "s3:DeleteObjectVersion"),
+        *("dynamodb:PutItem", TELLS_NOBODY),
+    ),
+    "rwm-verify-prune": PRUNES_NEVER,
+    "rwm-prune-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:PutObject", "dynamodb:*", "sqs:*", TELLS_NOBODY),
+    "rwm-prune-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
     "rwm-check-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
@@ -96,7 +122,7 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     ),
     "rwm-approver": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
-        *("s3:*", "states:*", "sqs:*", "scheduler:*", TELLS_NOBODY),
+        *("s3:Put*", "s3:List*", "states:*", "sqs:*", "scheduler:*", TELLS_NOBODY),
     ),
 }
 
@@ -107,11 +133,6 @@ def violations(assembly: Assembly) -> dict[str, list[str]]:
     assert set(found) == set(NEVER), "an identity is not in the table, or no longer deployed"
     overlaps = {name: sorted(found[name].allowed & expand(never)) for name, never in NEVER.items()}
     return {name: overlap for name, overlap in overlaps.items() if overlap}
-
-
-@pytest.fixture(scope="module")
-def who(shipped: Assembly) -> dict[str, Identity]:
-    return identities(shipped)
 
 
 def _arn(service: str, resource: str) -> str:
@@ -188,8 +209,10 @@ def test_no_access_key_is_in_a_template(shipped: Assembly) -> None:
     assert not list(shipped.of_type("AWS::IAM::AccessKey"))
 
 
-def test_nobody_may_destroy_a_version(who: Mapping[str, Identity]) -> None:
-    assert [name for name, identity in who.items() if identity.allowed & expand(DESTROYS)] == []
+def test_apply_prune_alone_may_destroy_a_version(who: Mapping[str, Identity]) -> None:
+    assert [name for name, identity in who.items() if identity.allowed & expand(DESTROYS)] == ["rwm-apply-prune"]
+    assert who["rwm-apply-prune"].allowed & expand(DESTROYS) == expand(["s3:DeleteObjectVersion"])
+    assert who["rwm-apply-prune"].resources("s3:DeleteObjectVersion") == REPOSITORIES
 
 
 # Hosts
@@ -273,16 +296,23 @@ def _appending(identity: Identity) -> list[Any]:
     ]
 
 
-def test_only_acknowledge_writes_acknowledgements_and_it_writes_nothing_else(who: Mapping[str, Identity]) -> None:
+def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writes_nothing_else(
+    who: Mapping[str, Identity],
+) -> None:
     # ForAllValues is also true of a request without the key.
     present = {"Null": {"dynamodb:LeadingKeys": "false"}}
     appending = {name: conditions for name, each in who.items() if (conditions := _appending(each))}
     assert appending.pop("rwm-acknowledge") == [
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}
     ]
+    own = {"plan-prune": "plan", "ask-approval": "plan-token", "approve": "approval", "lease-prune": "prune-lease"}
+    for step, partitions in {**own, "hold": "hold"}.items():
+        assert appending.pop(f"rwm-{step}") == [
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
+        ]
     assert set(appending) == {
         *("rwm-record", "rwm-check-posture", "rwm-check-consistent", "rwm-conclude-content", "rwm-conclude-complete"),
-        "rwm-verify-restore",
+        *("rwm-verify-restore", "rwm-verify-prune"),
     }
     for conditions in appending.values():
         decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*"]
@@ -295,8 +325,10 @@ def test_people_are_told_by_the_steps_that_judge(who: Mapping[str, Identity]) ->
     assert {topic for name in tell for topic in who[name].resources("sns:Publish")} == {_arn("sns", "rwm-alerts")}
 
 
-def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Identity]) -> None:
-    assert [name for name, each in who.items() if "dynamodb:deleteitem" in each.allowed] == ["rwm-collect-chunks"]
+def test_only_collect_chunks_deletes_items_of_the_ledger_and_only_chunks(who: Mapping[str, Identity]) -> None:
+    assert [name for name, each in who.items() if LEDGER in each.resources("dynamodb:DeleteItem")] == [
+        "rwm-collect-chunks"
+    ]
     collect = who["rwm-collect-chunks"]
     assert collect.resources("dynamodb:DeleteItem") == {LEDGER}
     assert collect.conditions("dynamodb:DeleteItem") == [
@@ -314,6 +346,7 @@ def test_only_collect_chunks_deletes_items_and_only_chunks(who: Mapping[str, Ide
         ("record", "lambda:InvokeFunction", _arn("lambda", "function:rwm-record")),
         ("collect-chunks", "lambda:InvokeFunction", _arn("lambda", "function:rwm-collect-chunks")),
         ("check", "states:StartExecution", _arn("states", "stateMachine:rwm-check")),
+        ("prune", "states:StartExecution", _arn("states", "stateMachine:rwm-prune")),
     ],
 )
 def test_a_schedule_starts_its_one_target(who: Mapping[str, Identity], step: str, action: str, target: str) -> None:
@@ -471,18 +504,27 @@ STEPS_OF = {
         *("check-posture", "record", "check-consistent", "plan-content", "hash-content", "conclude-content"),
         *("check-complete", "conclude-complete"),
     ),
+    "prune": ("plan-prune", "ask-approval", "lease-prune", "drop-states", "apply-prune", "verify-prune"),
 }
+PARTS = {"restore": (), "check": (), "prune": ("rwm-check",)}
+"""Workflows that one runs as a part of itself."""
 
 
 @pytest.mark.parametrize("name", STEPS_OF)
-def test_a_workflow_invokes_its_steps_and_starts_only_itself(who: Mapping[str, Identity], name: str) -> None:
+def test_a_workflow_invokes_its_steps_and_starts_only_itself_and_its_parts(
+    who: Mapping[str, Identity], name: str
+) -> None:
     workflow = who[f"rwm-{name}-workflow"]
     steps = {_arn("lambda", f"function:rwm-{step}") for step in STEPS_OF[name]}
     assert workflow.resources("lambda:InvokeFunction") == steps
-    assert workflow.resources("states:StartExecution") == {_arn("states", f"stateMachine:rwm-{name}")}
+    parts = PARTS[name]
+    assert workflow.resources("states:StartExecution") == {
+        _arn("states", f"stateMachine:{each}") for each in (f"rwm-{name}", *parts)
+    }
     assert workflow.resources("states:StopExecution") == {
         _arn("states", f"execution:rwm-{name}:*"),
         _arn("states", f"execution:rwm-{name}/*"),
+        *(_arn("states", f"execution:{part}:*") for part in parts),
     }
     assert workflow.resources("s3:GetObjectVersion") == {f"{RECORDS}/{name}s/*"}
 
@@ -493,41 +535,50 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         for name, each in who.items()
         if each.trust and "Service" in each.trust["Principal"]
     }
-    functions = {"collect-chunks", "acknowledge", *STEPS_OF["restore"], *STEPS_OF["check"]}
+    functions = {
+        "collect-chunks",
+        "acknowledge",
+        "approve",
+        "hold",
+        *(step for steps in STEPS_OF.values() for step in steps),
+    }
     assert services == {
         **{f"rwm-{step}": "lambda.amazonaws.com" for step in functions},
         "rwm-record-schedule": "scheduler.amazonaws.com",
         "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
         "rwm-check-schedule": "scheduler.amazonaws.com",
-        "rwm-restore-workflow": "states.amazonaws.com",
-        "rwm-check-workflow": "states.amazonaws.com",
+        "rwm-prune-schedule": "scheduler.amazonaws.com",
+        **{f"rwm-{workflow}-workflow": "states.amazonaws.com" for workflow in STEPS_OF},
     }
 
 
 # People
 
 
-def test_an_operator_starts_record_check_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
+def test_an_operator_starts_record_check_prune_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
     operator = who["rwm-operator"]
     assert operator.resources("lambda:InvokeFunction") == {
         _arn("lambda", "function:rwm-record"),
         _arn("lambda", "function:rwm-check-posture"),
     }
-    workflows = ("rwm-check", "rwm-restore")
+    workflows = ("rwm-check", "rwm-prune", "rwm-restore")
     assert operator.resources("states:StartExecution") == {_arn("states", f"stateMachine:{each}") for each in workflows}
     followed = {_arn("states", f"execution:{each}:*") for each in workflows}
     assert operator.resources("states:DescribeExecution") == operator.resources("states:ListMapRuns") == followed
     assert operator.resources("states:DescribeMapRun") == {_arn("states", f"mapRun:{each}/*") for each in workflows}
-    assert operator.resources("s3:GetObject") == {f"{RECORDS}/restores/*"}
+    assert operator.resources("s3:GetObject") == {f"{RECORDS}/prunes/*", f"{RECORDS}/restores/*"}
 
 
-def test_only_an_approver_can_lay_a_finding_to_rest_and_needs_mfa(who: Mapping[str, Identity]) -> None:
+DECIDES = {_arn("lambda", f"function:rwm-{step}") for step in ("acknowledge", "approve", "hold")}
+
+
+def test_only_an_approver_decides_and_needs_mfa(who: Mapping[str, Identity]) -> None:
     approver = who["rwm-approver"]
-    reads = ["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath"]
+    reads = ["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath", "s3:GetObject", "s3:GetObjectVersion"]
     assert approver.allowed == expand([*reads, "lambda:InvokeFunction"])
-    acknowledge = _arn("lambda", "function:rwm-acknowledge")
-    assert approver.resources("lambda:InvokeFunction") == {acknowledge}
-    calling = [name for name, each in who.items() if acknowledge in each.resources("lambda:InvokeFunction")]
+    assert approver.resources("lambda:InvokeFunction") == DECIDES
+    assert approver.resources("s3:GetObject") == {f"{RECORDS}/prunes/*"}
+    calling = [name for name, each in who.items() if DECIDES & each.resources("lambda:InvokeFunction")]
     assert calling == ["rwm-approver"]
     assert approver.trust is not None
     assert approver.trust["Principal"] == {"AWS": PERSON}

@@ -98,7 +98,7 @@ def planted(restore: Definition) -> Definition:
 
 def test_every_workflow_is_without_fault(shipped: Assembly) -> None:
     found = definitions(shipped)
-    assert set(found) == {"rwm-check", "rwm-restore"}
+    assert set(found) == {"rwm-check", "rwm-prune", "rwm-restore"}
     assert [(name, fault) for name, definition in found.items() for fault in faults(definition)] == []
 
 
@@ -106,6 +106,7 @@ def test_there_are_expressions_to_compile(shipped: Assembly) -> None:
     found = definitions(shipped)
     assert {name: len(list(_expressions(definition, ""))) > 15 for name, definition in found.items()} == {
         "rwm-check": True,
+        "rwm-prune": True,
         "rwm-restore": True,
     }
 

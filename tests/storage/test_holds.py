@@ -212,7 +212,7 @@ def test_marks_are_read_back_the_newest_state_first(tables: Tables) -> None:
     assert tables.ledger.drops(ALPHA) == (mark(TWO, 2), mark())
     assert tables.ledger.dropped(ALPHA) == {ONE, TWO}
     assert tables.ledger.dropped(BETA) == frozenset()
-    assert ("alpha", "dropped#0000000002") in tables.places("ledger")
+    assert ("dropped#alpha", "dropped#0000000002") in tables.places("ledger")
 
 
 def assert_nothing_dropped(tables: Tables, error: type[Exception], said: str) -> None:
@@ -306,7 +306,7 @@ def test_a_transaction_that_others_are_in_the_way_of_is_tried_again_and_given_up
 
 
 def test_a_mark_of_another_format_is_not_read(tables: Tables) -> None:
-    tables.put("ledger", "alpha", "dropped#0000000001", format={"N": "2"})
+    tables.put("ledger", "dropped#alpha", "dropped#0000000001", format={"N": "2"})
     with pytest.raises(UnreadableDocument, match="nothing was decided"):
         tables.ledger.dropped(ALPHA)
 
