@@ -636,6 +636,78 @@ def test_a_distributed_map_reads_the_pinned_version_of_its_manifest(account: Acc
     assert counts["succeeded"] == 2
 
 
+def started(account: Account, *states: dict[str, Any]) -> tuple[str, str]:
+    """The ARNs of a new machine of JSONata that has one state, `Only`, and of its execution."""
+    (only,) = states
+    machine = json.dumps({"QueryLanguage": "JSONata", "StartAt": "Only", "States": {"Only": only}})
+    stepfunctions = account.client("stepfunctions")
+    arn = stepfunctions.create_state_machine(name=account.name("machine"), definition=machine, roleArn=account.role())[
+        "stateMachineArn"
+    ]
+    return arn, stepfunctions.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+
+
+def end_of(account: Account, execution: str) -> Any:
+    def ended() -> Any:
+        found = account.client("stepfunctions").describe_execution(executionArn=execution)
+        return None if found["status"] == "RUNNING" else found
+
+    return eventually(ended)
+
+
+def waiting_for_a_token(function: str) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Arguments": {"FunctionName": function, "Payload": {"token": "{% $states.context.Task.Token %}"}},
+        "End": True,
+    }
+
+
+@mends("task_tokens_belong_to_their_machine")
+def test_a_task_is_answered_by_who_may_answer_for_its_machine_and_nobody_else(account: Account) -> None:
+    url, _ = account.queue()
+    send = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Arguments": {"QueueUrl": url, "MessageBody": "{% $states.context.Task.Token %}"},
+        "End": True,
+    }
+    machine, execution = started(account, send)
+
+    def sent() -> Any:
+        messages = account.client("sqs").receive_message(QueueUrl=url).get("Messages")
+        return messages and messages[0]["Body"]
+
+    answer = {"taskToken": eventually(sent), "output": '{"approved": true}'}
+    others = account.user(allow("states:SendTaskSuccess", f"{machine}-of-others"))("stepfunctions")
+    assert refusal(others.send_task_success, **answer) == "AccessDeniedException"
+    account.user(allow("states:SendTaskSuccess", machine))("stepfunctions").send_task_success(**answer)
+    assert json.loads(end_of(account, execution)["output"]) == {"approved": True}
+
+
+@mends("a_task_fails_with_the_function_that_was_to_keep_its_token")
+def test_a_task_whose_function_fails_waits_for_no_token(account: Account) -> None:
+    function = account.function("class NotTold(Exception): pass\ndef handler(event, context): raise NotTold('late')\n")
+    ended = end_of(account, started(account, waiting_for_a_token(function))[1])
+    assert (ended["status"], ended["error"]) == ("FAILED", "NotTold")
+
+
+@mends("a_nested_execution_that_fails_is_a_failed_task")
+def test_a_nested_execution_that_fails_is_told_whole(account: Account) -> None:
+    refused, _ = started(account, {"Type": "Fail", "Error": "CheckRefused", "Cause": "no state yet"})
+    nested = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Arguments": {"StateMachineArn": refused, "Name": "the-check", "Input": {}},
+        "End": True,
+    }
+    ended = end_of(account, started(account, nested)[1])
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.TaskFailed")
+    told = json.loads(ended["cause"])
+    assert (told["Error"], told["Cause"], told["Name"]) == ("CheckRefused", "no state yet", "the-check")
+
+
 # Scheduler
 
 
