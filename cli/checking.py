@@ -224,7 +224,7 @@ def follow(deployment: Deployment, check: Check) -> Iterator[Progress]:
     return workflow.follow(
         deployment,
         _execution(check),
-        lambda: _progress(deployment, check),
+        lambda: progress(deployment, _execution(check)),
         goes_on="the check goes on all the same",
         advice=how_to_look(check),
     )
@@ -314,11 +314,12 @@ _STEPS: Mapping[str, str] = {
 """What a step's name speaks of, and what a person is told."""
 
 
-def _progress(deployment: Deployment, check: Check) -> Progress:
+def progress(deployment: Deployment, execution: str) -> Progress:
+    """How far an execution of the check's workflow is, as far as that can be read."""
     try:
-        step = (workflow.entered(deployment, _execution(check)) or "").lower()
+        step = (workflow.entered(deployment, execution) or "").lower()
         stage = next((told for word, told in _STEPS.items() if word in step), "started")
-        batches = workflow.batches(deployment, _execution(check)) if stage == "content" else None
+        batches = workflow.batches(deployment, execution) if stage == "content" else None
     except (BotoCoreError, ClientError):
         # Only a decoration: whether the check is still going on was answered already.
         return Progress("going on")

@@ -18,11 +18,15 @@ from pydantic import ValidationError
 
 from cli.exits import Failed, Refused
 from functions.domain.names import Names
-from functions.domain.ports import AcknowledgementReader
+from functions.domain.ports import AcknowledgementReader, ApprovalReader, PlanReader, RecordReader
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
 from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.locks import DynamoLockReports
+from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
+from functions.storage.prunes import DynamoPruneReports
+from functions.storage.records import S3RecordReader
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictReader
 
 if TYPE_CHECKING:
@@ -169,6 +173,30 @@ class Deployment:
     @cached_property
     def holds(self) -> DynamoHolds:
         return DynamoHolds(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def plans(self) -> PlanReader:
+        return DynamoPlanShelf(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def approvals(self) -> ApprovalReader:
+        return DynamoApprovals(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def prunes(self) -> DynamoPruneReports:
+        return DynamoPruneReports(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def locks(self) -> DynamoLockReports:
+        return DynamoLockReports(self.aws.dynamodb, self.names.operations)
+
+    @property
+    def records_bucket(self) -> str:
+        return self.names.records_bucket(self.aws.account, self.aws.region)
+
+    @cached_property
+    def records(self) -> RecordReader:
+        return S3RecordReader(self.aws.s3, self.records_bucket)
 
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
         where = self.aws.region if region else ""

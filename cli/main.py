@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import access, acknowledging, checking, holding, recording, repositories, restoring, states
+from cli import (
+    access,
+    acknowledging,
+    checking,
+    deciding,
+    holding,
+    locks,
+    plans,
+    pruning,
+    recording,
+    repositories,
+    restoring,
+    states,
+)
 from cli.deployment import Deployment
 from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
 from cli.explain import explain, no_profile
@@ -17,6 +30,9 @@ from cli.views import access as access_view
 from cli.views import acknowledging as acknowledging_view
 from cli.views import checking as checking_view
 from cli.views import holding as holding_view
+from cli.views import locks as locks_view
+from cli.views import plans as plans_view
+from cli.views import pruning as pruning_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
 from cli.views import restoring as restoring_view
@@ -26,11 +42,12 @@ from cli.views.screen import Screen
 from cli.workflow import Progress
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import NoSuchState, StateDamaged
+from functions.domain.prune.approval import Decision
 from functions.domain.values import VersionGone
 
 app = typer.Typer(
     name="rwm",
-    help="Restic WORM Manager: recorded states of restic repositories on S3, and their restore.\n\n"
+    help="Restic WORM Manager: recorded states of restic repositories on S3, their checks, prunes and restores.\n\n"
     "Exit codes: 0 done and clean; 1 failed; 2 refused, nothing written; 3 waiting, or a HOLD; 4 a FAIL, or something "
     "is damaged.",
     no_args_is_help=True,
@@ -48,6 +65,12 @@ StateArgument = Annotated[
         metavar="STATE",
         help="A state: its id or a unique start of it, a time (the newest state at or before it), `latest`, or "
         "`last-good`.",
+    ),
+]
+PlanArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN", help="A prune plan, by its digest or the first 8 digits of it or more: `rwm plans`."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
@@ -274,6 +297,133 @@ def release_command(
                 _confirm(holding_view.question(done), as_json, holding.NOT_RELEASED)
             done = holding.release(deployed, done)
         screen.result(done, lambda: holding_view.show(done))
+
+
+@app.command("prune")
+def prune_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, and delete nothing.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for an approver, too; without, the exit code is 3 when one is asked.")
+    ] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Check the repository, and delete for good the versions that no kept state needs, as its rules let it."""
+    with _command(context, deployment, as_json, pruning.UNDONE) as (deployed, screen):
+        prune = pruning.begin(deployed, repository, dry_run=dry_run)
+        pruning_view.announce(screen, prune)
+        goes_on = f"the prune goes on. {pruning.how_to_look(prune)}"
+        _watch(screen, pruning.follow_until_asked(deployed, prune), goes_on)
+        prune = pruning.look(deployed, prune, datetime.now(UTC))
+        if prune.outcome == "waiting" and wait:
+            asked = prune
+            screen.tell(lambda: pruning_view.show_asked(asked))
+            _watch(screen, pruning.follow(deployed, prune), goes_on)
+            prune = pruning.look(deployed, prune, datetime.now(UTC))
+        screen.result(prune, lambda: pruning_view.show(prune))
+        raise typer.Exit(prune.exit_code)
+
+
+@app.command("prunes")
+def prunes_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """What the repository's prunes came to, newest first."""
+    with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
+        found = pruning.prunes(deployed, repository, limit)
+        screen.result(found, lambda: pruning_view.show_prunes(found))
+
+
+@app.command("plans")
+def plans_command(
+    context: typer.Context,
+    repository: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="A repository; all of them, unless you name one.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """The prune plans, newest first, and what became of each."""
+    with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
+        found = plans.plans(deployed, repository, limit, datetime.now(UTC))
+        screen.result(found, lambda: plans_view.show_plans(found))
+
+
+@app.command("plan")
+def plan_command(
+    context: typer.Context,
+    plan: PlanArgument,
+    entries: Annotated[
+        bool, typer.Option("--entries", help="Every version and marker that goes, as they are read.")
+    ] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """One prune plan: what goes and why, which states are dropped, what looks odd, what stays."""
+    with _command(context, deployment, as_json, "nothing was decided") as (deployed, screen):
+        found = plans.details(deployed, plans.find(deployed, plan), datetime.now(UTC))
+        if entries and as_json:
+            plans_view.stream_json(found, plans.entries(deployed, found), screen)
+            return
+        screen.result(found, lambda: plans_view.show_plan(found))
+        if entries:
+            plans_view.show_entries(plans.entries(deployed, found), screen)
+
+
+@app.command("approve")
+def approve_command(
+    context: typer.Context,
+    plan: PlanArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Let a prune plan be applied: exactly this one. For approvers."""
+    _decide(context, plan, "approved", yes=yes, as_json=as_json, prefix=deployment)
+
+
+@app.command("reject")
+def reject_command(
+    context: typer.Context,
+    plan: PlanArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Let a prune plan never be applied. For approvers."""
+    _decide(context, plan, "rejected", yes=yes, as_json=as_json, prefix=deployment)
+
+
+def _decide(context: typer.Context, plan: str, decision: Decision, *, yes: bool, as_json: bool, prefix: str) -> None:
+    with _command(context, prefix, as_json, deciding.UNDONE) as (deployed, screen):
+        proposed = deciding.propose(deployed, plan, datetime.now(UTC))
+        screen.tell(lambda: plans_view.show_plan(proposed))
+        if not yes:
+            _confirm(plans_view.question(proposed, decision), as_json, deciding.UNDONE)
+        done = deciding.decide(deployed, proposed, decision)
+        screen.result(done, lambda: plans_view.show_decided(done))
+
+
+@app.command("locks")
+def locks_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Until when what each kept state names is under Object Lock, and what is without."""
+    with _command(context, deployment, as_json, "nothing was read") as (deployed, screen):
+        found = locks.locks(deployed, repository)
+        screen.result(found, lambda: locks_view.show(found))
+        raise typer.Exit(found.exit_code)
 
 
 @app.command("states")

@@ -29,7 +29,6 @@ from functions.domain.restore import (
     report_file,
 )
 from functions.domain.values import Digest, RepositoryName, StateId
-from functions.storage.records import S3RecordReader
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
@@ -145,7 +144,7 @@ def finish(deployment: Deployment, restore: Restore) -> Restore:
         {
             **restore.model_dump(),
             **counts,
-            "report": ReportFile(bucket=_records(deployment), key=report_file(report.plan, report.execution)),
+            "report": ReportFile(bucket=deployment.records_bucket, key=report_file(report.plan, report.execution)),
             "troubles": report.troubles,
         }
     )
@@ -205,9 +204,4 @@ def _report(deployment: Deployment, restore: Restore) -> RestoreReport:
     report = RestoreReport.parse(bytes(item["report"]["B"]))
     if not report.left_out:
         return report
-    records = S3RecordReader(deployment.aws.s3, _records(deployment))
-    return RestoreReport.parse(records.get(report_file(report.plan, report.execution)))
-
-
-def _records(deployment: Deployment) -> str:
-    return deployment.names.records_bucket(deployment.aws.account, deployment.aws.region)
+    return RestoreReport.parse(deployment.records.get(report_file(report.plan, report.execution)))

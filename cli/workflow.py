@@ -83,12 +83,13 @@ def follow(
 
 
 def batches(deployment: Deployment, execution: str) -> Batches | None:
-    """How far the map is; None: it has not begun."""
+    """How far the map is, of several the one that runs; None: none has begun."""
     workflows = deployment.aws.stepfunctions
-    runs = workflows.list_map_runs(executionArn=execution)["mapRuns"]
-    if not runs:
+    listed = workflows.list_map_runs(executionArn=execution)["mapRuns"]
+    if not listed:
         return None
-    run = workflows.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+    runs = [workflows.describe_map_run(mapRunArn=each["mapRunArn"]) for each in listed]
+    run = next((each for each in runs if each["status"] == "RUNNING"), runs[0])
     counts = run["itemCounts"]
     bad = counts["failed"] + counts["timedOut"] + counts["aborted"]
     return Batches(

@@ -40,8 +40,7 @@ class Screen:
         if self.as_json:
             self.raw(json.dumps(document.model_dump(mode="json"), indent=2))
             return
-        for part in view():
-            self.out.print(part, soft_wrap=isinstance(part, Text), markup=False, highlight=False)
+        _print(self.out, view())
 
     def raw(self, text: str) -> None:
         self.out.print(text, soft_wrap=True, markup=False, highlight=False)
@@ -50,6 +49,11 @@ class Screen:
         """A line of news, unless a program is reading."""
         if not self.as_json:
             self.err.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+
+    def tell(self, view: Callable[[], Iterable[RenderableType]]) -> None:
+        """What a person has to see before the command goes on, unless a program is reading."""
+        if not self.as_json:
+            _print(self.err, view())
 
     def stopped(self, stop: Stop) -> None:
         """Why the command ends early: a sentence, and a document for the program that reads."""
@@ -63,6 +67,11 @@ class Screen:
 
 def _console(file: IO[str]) -> Console:
     return Console(file=file, width=None if file.isatty() else WIDE)
+
+
+def _print(console: Console, parts: Iterable[RenderableType]) -> None:
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text), markup=False, highlight=False)
 
 
 def printable(text: str) -> str:

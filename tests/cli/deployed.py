@@ -62,11 +62,15 @@ class FakeWorkflows:
     steps: Sequence[str] = ()
     """The step that each look finds the workflow in."""
     started: list[dict[str, Any]] = field(default_factory=list)
+    on_start: Any = None
+    """Called with the execution's name when it was started."""
     on_end: Any = None
     """Called with the execution's name when the last look is given; a document it returns is the output."""
 
     def start_execution(self, **request: Any) -> dict[str, Any]:
         self.started.append({**request, "input": json.loads(request["input"])})
+        if self.on_start:
+            self.on_start(request["name"])
         return {"executionArn": request["stateMachineArn"].replace("stateMachine", "execution") + f":{request['name']}"}
 
     def describe_execution(self, executionArn: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
@@ -138,6 +142,7 @@ class Deployed:
                 BillingMode="PAY_PER_REQUEST",
             )
         self.aws.s3.create_bucket(Bucket=RECORDS, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        self.aws.s3.put_bucket_versioning(Bucket=RECORDS, VersioningConfiguration={"Status": "Enabled"})
         for repository in repositories:
             self.deploy(repository)
 

@@ -149,6 +149,15 @@ adopt = true
                 ]
             }
         }
+        assert statements["DenyLocks"]["Action"] == ["s3:PutObjectLegalHold", "s3:PutObjectRetention"]
+        assert statements["DenyLocks"]["Condition"] == {
+            "ArnNotLike": {
+                "aws:PrincipalArn": [
+                    f"arn:aws:iam::{ACCOUNT}:role/rwm-extend-retention",
+                    "arn:aws:iam::123456789012:role/break-glass",
+                ]
+            }
+        }
         assert statements["HostOnlyBacksUp"]["Condition"] == {
             "ArnEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:user/rwm-gamma-host"]}
         }
