@@ -16,8 +16,11 @@ DROPPED = "dropped#*"
 """Partition of the ledger that holds which states were dropped (functions/storage/ledger.py)."""
 HOLDS, RESTORES, PRUNE_LEASE = "hold#*", "restoring#*", "prune-lease#*"
 """Those that stop a prune (functions/storage/holds.py)."""
-NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES]
-"""Who can append findings and verdicts could else forge an approval, lift a hold, or take the lease."""
+LOCKS = "locks#*"
+"""Those of what lock upkeep came to, and where it goes on (functions/storage/locks.py)."""
+NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES, LOCKS]
+"""Who can append findings and verdicts could else forge an approval, lift a hold, take the lease, or make lock upkeep
+go on where nothing is left to lock."""
 
 
 def list_versions(arns: Arns, *, because: str) -> list[Permission]:

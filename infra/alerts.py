@@ -16,7 +16,7 @@ from infra.arns import Arns
 
 TELLERS = (
     *("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
-    *("ask-approval", "verify-prune"),
+    *("ask-approval", "verify-prune", "extend-retention"),
 )
 """The steps that tell people of findings, and ask approvers."""
 

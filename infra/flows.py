@@ -10,6 +10,7 @@ from infra import functions
 from infra.arns import Arns
 from infra.catalog import Catalog
 from infra.check import Check
+from infra.locks import Locks
 from infra.people import People
 from infra.prune import Prune
 from infra.record import Recording
@@ -17,7 +18,7 @@ from infra.restore import Restore
 
 
 class FlowsStack(cdk.Stack):
-    """Recording, checking, restoring, who may start what, and what the `rwm` command learns."""
+    """Recording, checking, lock upkeep, restoring, who may start what, and what the `rwm` command learns."""
 
     def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
         super().__init__(
@@ -31,6 +32,7 @@ class FlowsStack(cdk.Stack):
         recording = Recording(self, "Recording", arns=arns, code=code)
         check = Check(self, "Check", arns=arns, code=code, record=recording.record, schedules=recording.schedules)
         Prune(self, "Prune", arns=arns, code=code, check=check.workflow, schedules=recording.schedules)
+        Locks(self, "Locks", arns=arns, code=code, schedules=recording.schedules)
         Restore(self, "Restore", arns=arns, code=code)
         People(self, "People", arns=arns)
         Catalog(self, "Catalog", arns=arns)

@@ -16,7 +16,7 @@ from infra.permission import EXPLAINED
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "permissions.md"
-EXAMPLE = ROOT / "local" / "demo" / "repositories.toml"
+EXAMPLE = Path(__file__).with_name("example.toml")
 """It has both the worst case and the default."""
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 PERSON = f"arn:aws:iam::{ACCOUNT}:user/person"
@@ -24,9 +24,9 @@ PERSON = f"arn:aws:iam::{ACCOUNT}:user/person"
 
 _INTRODUCTION = """# What each role may do, and why
 
-Made from what the demo deploys: alpha, whose host may hide anything, and beta, which has the defaults and a prefix in
-its bucket (`python -m infra.permissions_page`; a test fails when this page differs). Nothing else is allowed to any of
-them; a bucket's policy denies the worst a second time, to everybody (functions/domain/bucket_policy.py).
+Made from an example: alpha, whose host may hide anything, and beta, which has the defaults and a prefix in its bucket
+(`python -m infra.permissions_page`; a test fails when this page differs). Nothing else is allowed to any of them; a
+bucket's policy denies the worst a second time, to everybody (functions/domain/bucket_policy.py).
 """
 
 

@@ -57,6 +57,10 @@ def test_the_shipped_example_has_two_repositories_and_survives_being_bundled(tmp
         ('min_interval = "25h"', "", "min_interval is 25h; it must be at most 1d"),
         ("lock_days = 31", "", "must not exceed grace_days, which is 30d"),
         ("lock_days = 0", "lock_days", "greater than or equal to 1"),
+        ('lock_schedule = "daily"', "lock_schedule", "rate(1 day)"),
+        ('lock_schedule = "rate(7 days)"', "", "it must come more often than every 7d, half of lock_days"),
+        ('lock_days = 2\nlock_schedule = "rate(1 day)"', "", "more often than every 1d, half of lock_days"),
+        ('lock_days = 1\nlock_schedule = "rate(720 minutes)"', "", "more often than every 12h, half of lock_days"),
         ('record_schedule = "daily"', "record_schedule", "rate(1 day)"),
         ('approval = "maybe"', "approval", "'hold', 'always' or 'never'"),
         ('check_level = "deep"', "check_level", "'complete'"),
@@ -160,3 +164,25 @@ def test_short_times_are_accepted_where_the_repository_says_so(tmp_path: Path) -
     )
     (alpha,) = read(tmp_path, text).repositories
     assert alpha.grace_days == timedelta(seconds=20)
+
+
+def test_locks_are_looked_after_daily_unless_they_last_too_short_for_it(tmp_path: Path) -> None:
+    def schedule(lines: str) -> str | None:
+        path = tmp_path / "repositories.toml"
+        path.write_text(f'[repositories.alpha]\nbucket = "backups"\n{lines}')
+        return read_toml(path).repositories[0].lock_schedule
+
+    assert schedule("") == schedule("lock_days = 3") == "rate(1 day)"
+    assert schedule("lock_days = 2") == schedule("lock_days = 1") == "rate(6 hours)"
+    assert schedule('lock_days = 1\nlock_schedule = "rate(1 hour)"') == "rate(1 hour)"
+    assert schedule('lock_days = 1\nlock_schedule = "cron(0 3 * * ? *)"') == "cron(0 3 * * ? *)", "not to be compared"
+    assert schedule('lock_schedule = "never"') is None
+
+
+def test_a_schedule_that_is_turned_off_stays_so_in_the_bundle(tmp_path: Path) -> None:
+    path = tmp_path / "repositories.toml"
+    path.write_text('[repositories.alpha]\nbucket = "backups"\nlock_schedule = "never"\nprune_schedule = "never"\n')
+    bundle = tmp_path / "repositories.json"
+    bundle.write_text(read_toml(path).model_dump_json())
+    (repository,) = read_bundled(bundle).repositories
+    assert (repository.lock_schedule, repository.prune_schedule) == (None, None)

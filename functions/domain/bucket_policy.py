@@ -1,9 +1,9 @@
 """The policy that makes a bucket a protected one.
 
 The threat: whoever takes the host, or any other principal of the account, uses what its identity policy
-allows to destroy versions, to switch protection off, or to re-encrypt with a key nobody else has. A
-bucket policy denies it to everyone, whatever identity policies say; only the account's root, by deleting
-the policy, or the principals exempted here can get past it.
+allows to destroy versions, to switch protection off, to lock what nobody needs, or to re-encrypt with a key
+nobody else has. A bucket policy denies it to everyone, whatever identity policies say; only the account's
+root, by deleting the policy, or the principals exempted here can get past it.
 
 Principals are matched by `aws:PrincipalArn` on `Principal: *` instead of being named as principals: S3
 refuses a policy that names a user who does not exist yet, and rewrites one whose user was deleted. For a
@@ -21,6 +21,9 @@ Statement = Mapping[str, Any]
 
 VERSION_DELETE = "s3:DeleteObjectVersion"
 BYPASS = "s3:BypassGovernanceRetention"
+
+LOCKS = ("s3:PutObjectLegalHold", "s3:PutObjectRetention")
+"""Also what a PUT needs that brings a lock of its own. The bucket's default retention asks nobody for it."""
 
 WORM_CONFIGURATION = (
     "s3:DeleteBucket",
@@ -77,6 +80,11 @@ class Surroundings:
         return self.role(self.names.role("apply-prune"))
 
     @property
+    def lock_keeper(self) -> str:
+        """ARN of the one role that sets locks."""
+        return self.role(self.names.role("extend-retention"))
+
+    @property
     def break_glass(self) -> list[str]:
         return [self.configuration.break_glass] if self.configuration.break_glass else []
 
@@ -98,6 +106,13 @@ def bucket_policy(bucket: str, repositories: Sequence[Repository], where: Surrou
             [BYPASS],
             [f"{arn}/*"],
             [*([where.pruner] if any(each.bypass_governance for each in repositories) else []), *where.break_glass],
+        ),
+        # A planted lock is paid for until it ends, and a prune waits for it: in compliance mode, whoever asks.
+        _deny_but(
+            "DenyLocks",
+            LOCKS,
+            [f"{arn}/*"],
+            [*([where.lock_keeper] if repositories else []), *where.break_glass],
         ),
         _deny_but(
             "DenyConfiguration",

@@ -89,6 +89,9 @@ class FindingId(StrEnum):
     # a prune's plan
     PRUNE_FREES_MUCH = "prune-frees-much"
     PRUNE_TAKES_ALIENS = "prune-takes-aliens"
+    # locks
+    LOCKS_MISSING = "locks-missing"
+    LOCKS_LATE = "locks-late"
 
 
 HOST_MAY = "host-may-"

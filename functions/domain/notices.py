@@ -9,6 +9,7 @@ Security rules:
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from functions.domain.locks.report import LockReport
 from functions.domain.prune.approval import ShelvedPlan
 from functions.domain.prune.rules import Reason
 from functions.domain.values import RepositoryName, Severity, zulu
@@ -85,6 +86,24 @@ def approval_notice(shelved: ShelvedPlan) -> Notice:
         subject=f"RWM: {repository}: prune plan {digest[:12]} waits for an approver",
         body="\n\n".join(parts) + "\n",
         attributes={"repository": repository, "severity": severity, "level": "prune"},
+    )
+
+
+def lock_notice(report: LockReport, news: Sequence[SeenFinding]) -> Notice:
+    """What is new about the locks of a repository: at least one finding."""
+    parts = [f"Something is new about the locks of repository {report.repository}."]
+    parts += [
+        f"{each.severity} {each.id}, since {zulu(each.since)}\n  {each.what}\n  What to do: {each.remedy}"
+        for each in news
+    ]
+    parts.append(
+        "No prune waits for this. Where a lock is missing, only the bucket's policy keeps a version. What each finding "
+        f"means: docs/findings.md.\n\n  rwm locks {report.repository}"
+    )
+    return Notice(
+        subject=f"RWM: {Severity.HOLD} {report.repository}: {', '.join(each.id for each in news)}"[:_LONGEST_SUBJECT],
+        body="\n\n".join(parts) + "\n",
+        attributes={"repository": report.repository, "severity": Severity.HOLD, "level": "locks"},
     )
 
 

@@ -17,6 +17,8 @@ from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.findings import Acknowledgement
 from functions.domain.keeping import DroppedState, Held, Hold
+from functions.domain.locks.report import LockReport
+from functions.domain.locks.rules import Lock
 from functions.domain.notices import Notice
 from functions.domain.posture.facts import BucketFacts
 from functions.domain.posture.host import Simulated
@@ -247,8 +249,10 @@ class LedgerReader(Protocol):
 
     def header(self, repository: RepositoryName, generation: int) -> StateHeader | None: ...
 
-    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
-        """Newest first, if not asked otherwise, and read as they are taken.
+    def headers(
+        self, repository: RepositoryName, *, oldest_first: bool = False, start: int | None = None
+    ) -> Iterator[StateHeader]:
+        """Newest first, if not asked otherwise, from generation `start` on, and read as they are taken.
 
         Each is checked against the id it is stored under; raises UnreadableDocument.
         """
@@ -603,6 +607,54 @@ class PruneReportLog(Protocol):
 
     def append(self, repository: RepositoryName, execution: str, report: bytes) -> None:
         """Write down the summary of a prune's report once; a second one of the same execution changes nothing."""
+        ...
+
+
+# --- locks: what kept states need stays under Object Lock ------------------------------------------
+
+
+class LaterVersions(Protocol):
+    """Needs s3:ListBucketVersions."""
+
+    def after(self, key: ObjectKey | None) -> Listing:
+        """Every version and delete marker whose key comes after `key`, in S3's order; of all keys for None."""
+        ...
+
+
+class RetentionReader(Protocol):
+    """Needs s3:GetObjectRetention."""
+
+    def retention(self, key: ObjectKey, version_id: VersionId) -> Lock | None:
+        """The retention of exactly this version, which may have ended; None: it has none.
+
+        Raises VersionGone, LockRefused.
+        """
+        ...
+
+
+class RetentionSetter(Protocol):
+    """Needs s3:PutObjectRetention. It never asks to bypass anything, so S3 refuses to shorten or soften a lock. Only
+    extend-retention receives one."""
+
+    def lock(self, key: ObjectKey, version_id: VersionId, until: datetime) -> None:
+        """Put exactly this version under governance until `until`. Raises VersionGone, LockRefused."""
+        ...
+
+
+class LockRefused(Exception):
+    """S3 did not tell, or did not set, the retention of a version; the message is its error code, or its client's."""
+
+
+class LockReports(Protocol):
+    """Needs dynamodb:Query and dynamodb:PutItem on the operations table, partitions `locks#*`. Reads are strongly
+    consistent."""
+
+    def newest(self, repository: RepositoryName) -> LockReport | None:
+        """What the last run wrote; None: there was none yet. Raises UnreadableDocument."""
+        ...
+
+    def append(self, report: LockReport) -> None:
+        """Write down what a run came to, in place of the last one's."""
         ...
 
 

@@ -112,6 +112,17 @@ def _schedule(value: str) -> str:
     return value
 
 
+def _rate(schedule: str) -> timedelta | None:
+    """How often a rate comes; None for a cron expression."""
+    match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+    return timedelta(**{f"{match[2]}s": int(match[1])}) if match else None
+
+
+def _never(value: Any) -> Any:
+    """TOML has no word for nothing."""
+    return None if value == "never" else value
+
+
 def _arn_of(service: str, resource: str) -> AfterValidator:
     pattern = re.compile(rf"arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:{resource}")
     example = f"arn:aws:{service}:eu-central-1:123456789012:{resource.split('[', maxsplit=1)[0]}…"
@@ -128,6 +139,8 @@ BucketName = Annotated[str, AfterValidator(_bucket)]
 Principal = Annotated[str, AfterValidator(_principal)]
 Person = Annotated[str, AfterValidator(_person)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
+MaybeSchedule = Annotated[Schedule | None, BeforeValidator(_never)]
+"""None, or `"never"` in the file: it comes only when somebody asks for it."""
 StorageClass = Literal[
     "STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"
 ]
@@ -192,7 +205,10 @@ class Repository(BaseModel):
 
     grace_days: PositiveDuration = timedelta(days=30)
     lock_days: Annotated[int, Field(ge=1, le=3650)] = 14
-    """Default retention (governance) of each new object version, on a bucket that RWM creates."""
+    """Default retention (governance) of each new object version, on a bucket that RWM creates; and for how long lock
+    upkeep locks what kept states name."""
+    lock_schedule: MaybeSchedule = "rate(1 day)"
+    """Lock upkeep; where `lock_days` is less than 3, every 6 hours unless it says otherwise."""
     retention: Retention = Retention()
     bypass_governance: bool = False
     """Let a prune delete versions that are still under governance retention."""
@@ -201,7 +217,7 @@ class Repository(BaseModel):
     """Two recordings are at least this far apart."""
     record_schedule: Schedule = "rate(6 hours)"
     """Recordings without any event, so that silencing the host blinds nobody."""
-    prune_schedule: Schedule | None = "rate(7 days)"
+    prune_schedule: MaybeSchedule = "rate(7 days)"
     approval: Literal["hold", "always", "never"] = "hold"
     check_level: Literal["posture", "consistent", "content", "complete"] = "consistent"
     """How deep the scheduled check looks, and `rwm check` unless told otherwise."""
@@ -223,6 +239,26 @@ class Repository(BaseModel):
 
     unsafe_short_times: bool = False
     """Accept durations below a day where they protect something; `make deploy` refuses it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upkeep_follows_the_locks(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "lock_schedule" not in values:
+            days = values.get("lock_days")
+            if isinstance(days, int) and days < 3:
+                return {**values, "lock_schedule": "rate(6 hours)"}
+        return values
+
+    @model_validator(mode="after")
+    def _locks_are_renewed_in_time(self) -> Self:
+        # What ends soon has half of lock_days left: a run that comes later finds it ended.
+        longest = timedelta(days=self.lock_days) / 2
+        if self.lock_schedule is not None and (every := _rate(self.lock_schedule)) is not None and every >= longest:
+            raise ValueError(
+                f"lock_schedule is {self.lock_schedule}; it must come more often than every {_spell(longest)}, half "
+                "of lock_days"
+            )
+        return self
 
     @model_validator(mode="after")
     def _times_protect(self) -> Self:

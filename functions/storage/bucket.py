@@ -63,7 +63,7 @@ class S3BucketConfiguration:
 
 
 class S3VersionLister:
-    """VersionLister over boto3.
+    """VersionLister and LaterVersions over boto3.
 
     boto3 sorts a page into a list of versions and a list of markers, which loses the order between a
     PUT and a DELETE of the same second: the one thing that says which came last. So the page is read as
@@ -79,7 +79,16 @@ class S3VersionLister:
         client.meta.events.register("before-parse.s3.ListObjectVersions", _keep_page, unique_id="rwm-keep-page")
 
     def versions(self) -> Listing:
-        markers: dict[str, str] = {}
+        return self._from({})
+
+    def after(self, key: ObjectKey | None) -> Listing:
+        """LaterVersions."""
+        if key is None:
+            return self._from({})
+        # Ceph begins with the key of the marker once more.
+        return (entry for entry in self._from({"KeyMarker": self._key_prefix + key}) if entry.key > key)
+
+    def _from(self, markers: dict[str, str]) -> Listing:
         while True:
             page = self._page(markers)
             yield from self._entries(page)

@@ -101,6 +101,8 @@ def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads(shipp
     ):
         assert statements[sid]["Action"] == [action]
         assert "Condition" not in statements[sid], "without a break-glass principal nobody is exempt, no prune either"
+    assert statements["DenyLocks"]["Action"] == ["s3:PutObjectLegalHold", "s3:PutObjectRetention"]
+    assert "Condition" not in statements["DenyLocks"], "its own default locks what is written, and nobody else does"
     assert statements["DenyHiding"]["Action"] == "s3:DeleteObject"
     assert statements["DenyHiding"]["Resource"] == f"arn:aws:s3:::{bucket}/*"
     heads = statements["OnlyRecordWritesHeads"]

@@ -34,6 +34,7 @@ HANDLERS = {
     "rwm-drop-states": ("functions.prune.drop_states.handler", 15 * MINUTES),
     "rwm-apply-prune": ("functions.prune.apply.handler", 15 * MINUTES),
     "rwm-verify-prune": ("functions.prune.verify.handler", 15 * MINUTES),
+    "rwm-extend-retention": ("functions.locks.extend_retention.handler", 15 * MINUTES),
     "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
@@ -128,7 +129,7 @@ def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) 
 
 def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    others = {f"_{workflow}-{name}" for workflow in ("check", "prune") for name in ("alpha", "beta")}
+    others = {f"_{workflow}-{name}" for workflow in ("check", "prune", "locks") for name in ("alpha", "beta")}
     assert set(schedules) == {"alpha", "beta", "_collect-chunks", *others}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
@@ -169,12 +170,22 @@ def test_each_repository_is_pruned_on_its_schedule(shipped: Assembly) -> None:
         assert prune["Target"]["Arn"] == "rwm-prune"
 
 
+def test_the_locks_of_each_repository_are_looked_after_on_its_schedule(shipped: Assembly) -> None:
+    schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
+    for repository in read_toml(EXAMPLE).repositories:
+        upkeep = schedules[f"_locks-{repository.name}"]
+        assert (upkeep["GroupName"], upkeep["ScheduleExpression"]) == ("rwm", repository.lock_schedule)
+        assert json.loads(upkeep["Target"]["Input"]) == {"repository": repository.name, "reason": "schedule"}
+        assert "ExtendRetentionFunction" in upkeep["Target"]["Arn"]
+
+
 def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_to_people(shipped: Assembly) -> None:
     alarms = [alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")]
     about = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"].split(":")[-1]) for alarm in alarms}
     assert about == {
         ("ApproximateNumberOfMessagesVisible", "QueueName"),
         ("Errors", "rwm-record"),
+        ("Errors", "rwm-extend-retention"),
         ("ExecutionsFailed", "rwm-check"),
         ("ExecutionsTimedOut", "rwm-check"),
         ("ExecutionsFailed", "rwm-prune"),

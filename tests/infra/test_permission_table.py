@@ -61,6 +61,8 @@ PRUNES_NEVER_WAKING = (
     *("dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "sqs:*", "scheduler:*", "states:Start*"),
 )
 PRUNES_NEVER = (*PRUNES_NEVER_WAKING, "states:*")
+READS_NO_OBJECTS_BUT_THEIR_LOCKS = ("s3:GetObject", "s3:GetObjectVersion*", "s3:GetObjectLegalHold", "s3:ListBucket")
+WRITES_NO_OBJECTS_BUT_THEIR_LOCKS = ("s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging", "s3:PutObjectVersion*")
 LEDGER_WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
 
 NEVER: Mapping[str, tuple[str, ...]] = {
@@ -110,6 +112,12 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-prune-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:PutObject", "dynamodb:*", "sqs:*", TELLS_NOBODY),
     "rwm-prune-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
     "rwm-check-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
+    "rwm-extend-retention": (
+        # It may lock, and end no lock, delete nothing and decide nothing.
+        *(pattern for pattern in PRUNES_NEVER if pattern != "s3:PutObjectRetention"),
+        *(*READS_NO_OBJECTS_BUT_THEIR_LOCKS, *WRITES_NO_OBJECTS_BUT_THEIR_LOCKS),
+    ),
+    "rwm-extend-retention-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "states:*", TELLS_NOBODY),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-plan-restore": (*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*"),
@@ -210,7 +218,9 @@ def test_no_access_key_is_in_a_template(shipped: Assembly) -> None:
 
 
 def test_apply_prune_alone_may_destroy_a_version(who: Mapping[str, Identity]) -> None:
-    assert [name for name, identity in who.items() if identity.allowed & expand(DESTROYS)] == ["rwm-apply-prune"]
+    destroys = {name: found for name, identity in who.items() if (found := identity.allowed & expand(DESTROYS))}
+    assert destroys.pop("rwm-extend-retention") == expand(["s3:PutObjectRetention"])
+    assert list(destroys) == ["rwm-apply-prune"]
     assert who["rwm-apply-prune"].allowed & expand(DESTROYS) == expand(["s3:DeleteObjectVersion"])
     assert who["rwm-apply-prune"].resources("s3:DeleteObjectVersion") == REPOSITORIES
 
@@ -306,7 +316,7 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}
     ]
     own = {"plan-prune": "plan", "ask-approval": "plan-token", "approve": "approval", "lease-prune": "prune-lease"}
-    for step, partitions in {**own, "hold": "hold"}.items():
+    for step, partitions in {**own, "hold": "hold", "extend-retention": "locks"}.items():
         assert appending.pop(f"rwm-{step}") == [
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
         ]
@@ -315,7 +325,7 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         *("rwm-verify-restore", "rwm-verify-prune"),
     }
     for conditions in appending.values():
-        decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*"]
+        decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*", "locks#*"]
         assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": decides}, **present}]
 
 
@@ -347,6 +357,7 @@ def test_only_collect_chunks_deletes_items_of_the_ledger_and_only_chunks(who: Ma
         ("collect-chunks", "lambda:InvokeFunction", _arn("lambda", "function:rwm-collect-chunks")),
         ("check", "states:StartExecution", _arn("states", "stateMachine:rwm-check")),
         ("prune", "states:StartExecution", _arn("states", "stateMachine:rwm-prune")),
+        ("extend-retention", "lambda:InvokeFunction", _arn("lambda", "function:rwm-extend-retention")),
     ],
 )
 def test_a_schedule_starts_its_one_target(who: Mapping[str, Identity], step: str, action: str, target: str) -> None:
@@ -537,6 +548,7 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
     }
     functions = {
         "collect-chunks",
+        "extend-retention",
         "acknowledge",
         "approve",
         "hold",
@@ -548,6 +560,7 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
         "rwm-check-schedule": "scheduler.amazonaws.com",
         "rwm-prune-schedule": "scheduler.amazonaws.com",
+        "rwm-extend-retention-schedule": "scheduler.amazonaws.com",
         **{f"rwm-{workflow}-workflow": "states.amazonaws.com" for workflow in STEPS_OF},
     }
 

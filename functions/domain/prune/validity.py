@@ -32,14 +32,21 @@ class PruneRefused(Exception):
     """No prune may be planned; nothing was planned and nothing was deleted."""
 
 
-def check_passed(fresh: StateHeader, verdicts: Iterable[Verdict], by: str) -> Outcome:
-    """`pass` or `hold`: what the checks of execution `by` say of its own fresh state.
+def check_passed(
+    fresh: StateHeader, verdicts: Iterable[Verdict], by: str, level: CheckLevel = CheckLevel.CONSISTENT
+) -> Outcome:
+    """`pass` or `hold`: what the checks of execution `by`, as deep as `level`, say of its own fresh state.
 
-    Raises PruneRefused where that execution did not judge the state, or where any level's newest verdict is a FAIL.
+    Raises PruneRefused where that execution did not judge the state so deep, and never less deep than *consistent*, or
+    where any level's newest verdict is a FAIL.
     """
     of_state = [verdict for verdict in verdicts if verdict.state == fresh.id and verdict.target is None]
-    if not any(verdict.by == by and verdict.level is CheckLevel.CONSISTENT for verdict in of_state):
-        raise PruneRefused(f"{by} did not judge state {fresh.id[:12]}; nothing was planned; run `rwm prune` again")
+    judged = {verdict.level for verdict in of_state if verdict.by == by}
+    for each in (CheckLevel.CONSISTENT, CheckLevel.CONTENT, CheckLevel.COMPLETE):
+        if each not in judged and (level.includes(each) or each is CheckLevel.CONSISTENT):
+            raise PruneRefused(
+                f"{by} did not judge whether state {fresh.id[:12]} is {each}; nothing was planned; run `rwm prune` again"
+            )
     outcomes = newest_outcomes(fresh, of_state)
     if failed := [level for level, outcome in outcomes.items() if outcome == "fail"]:
         raise PruneRefused(

@@ -11,6 +11,7 @@ from tests.domain.posture.buckets import ACCOUNT, BREAK_GLASS, HOST, found, our_
 
 Policy = list[dict[str, Any]]
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-*"
+KEEPER = f"arn:aws:iam::{ACCOUNT}:role/rwm-extend-retention"
 
 
 def ours() -> Policy:
@@ -59,7 +60,7 @@ def _everything_denied_to_all_but_break_glass(policy: Policy) -> Policy:
 
 
 def _nobody_spared(policy: Policy) -> Policy:
-    for sid in ("DenyVersionDeletes", "DenyConfiguration"):
+    for sid in ("DenyVersionDeletes", "DenyLocks", "DenyConfiguration"):
         del named(policy, sid)["Condition"]
     return policy
 
@@ -131,6 +132,11 @@ def _narrow(sid: str, **changed: Any) -> tuple[str, dict[str, Any]]:
         _narrow("DenyVersionDeletes", Condition={"ArnNotLike": {"aws:PrincipalArn": "*"}}),
         _narrow("DenyVersionDeletes", Condition={"ArnLike": {"aws:PrincipalArn": HOST}}),
         _narrow("DenyVersionDeletes", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+        _narrow("DenyLocks", Action=["s3:PutObjectRetention"]),
+        _narrow("DenyLocks", Action=["s3:PutObjectLegalHold"]),
+        _narrow("DenyLocks", Resource=["arn:aws:s3:::backups/alpha/*"]),
+        _narrow("DenyLocks", Condition={"ArnNotLike": {"aws:PrincipalArn": [KEEPER, BREAK_GLASS, DEPLOYER]}}),
+        _narrow("DenyLocks", Condition={"StringEquals": {"s3:object-lock-mode": "COMPLIANCE"}}),
         _narrow("DenyConfiguration", Condition={"ArnNotLike": {"aws:PrincipalArn": [DEPLOYER[:-5] + "*"]}}),
         _narrow("DenyConfiguration", Action=["s3:PutBucket*"]),
         _narrow("DenyPlainHttp", Condition={"Bool": {"aws:SecureTransport": "true"}}),
@@ -200,6 +206,13 @@ def test_the_finding_names_the_statement_and_what_gets_through() -> None:
         (HOST, "s3:PutObject", False),
         (f"arn:aws:iam::{ACCOUNT}:user/somebody", "s3:DeleteObjectVersion", True),
         (f"arn:aws:iam::{ACCOUNT}:user/somebody", "s3:PutObjectTagging", False),
+        (f"arn:aws:iam::{ACCOUNT}:user/somebody", "s3:PutObjectRetention", True),
+        (f"arn:aws:iam::{ACCOUNT}:user/somebody", "s3:PutObjectLegalHold", True),
+        (f"arn:aws:iam::{ACCOUNT}:role/rwm-apply-prune", "s3:PutObjectRetention", True),
+        (KEEPER, "s3:PutObjectRetention", False),
+        (KEEPER, "s3:BypassGovernanceRetention", True),
+        (KEEPER, "s3:DeleteObjectVersion", True),
+        (BREAK_GLASS, "s3:PutObjectRetention", False),
     ],
 )
 def test_a_deny_counts_for_whom_it_covers(principal: str, action: str, is_denied: bool) -> None:

@@ -73,6 +73,25 @@ def test_only_this_executions_own_judgement_of_this_state_counts(
         check_passed(state, [other(state)], EXECUTION)
 
 
+def test_a_check_that_did_not_go_as_deep_as_the_repository_s_refuses() -> None:
+    state = header()
+    consistent = judge(state, by=EXECUTION).verdict
+    content = judge(state, level=CheckLevel.CONTENT, by=EXECUTION).verdict
+    of_yesterday = judge(state, level=CheckLevel.CONTENT, by="yesterday's").verdict
+    with pytest.raises(PruneRefused, match="did not judge whether state .* is content"):
+        check_passed(state, [consistent, of_yesterday], EXECUTION, CheckLevel.CONTENT)
+    assert check_passed(state, [consistent, content], EXECUTION, CheckLevel.CONTENT) == "pass"
+    with pytest.raises(PruneRefused, match="is complete"):
+        check_passed(state, [consistent, content], EXECUTION, CheckLevel.COMPLETE)
+
+
+def test_a_check_of_the_posture_alone_is_never_enough() -> None:
+    state = header()
+    posture = judge(state, level=CheckLevel.POSTURE, by=EXECUTION).verdict
+    with pytest.raises(PruneRefused, match="is consistent"):
+        check_passed(state, [posture], EXECUTION, CheckLevel.POSTURE)
+
+
 # --- is it still valid -----------------------------------------------------------------------------
 
 FRESH = header()

@@ -1,0 +1,1 @@
+"""Which versions need a lock, until when, and what is said of it."""

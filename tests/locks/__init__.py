@@ -1,0 +1,1 @@
+"""Lock upkeep over the fakes."""
