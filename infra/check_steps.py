@@ -137,7 +137,7 @@ class CheckSteps:
 
 _AN_EXECUTION = "a check's files are named by its repository and its execution"
 _VERDICT = "findings and verdicts are appended"
-_SAID_BEFORE = "what was acknowledged is no finding, and what the last verdict said is no news"
+_SAID_BEFORE = "acknowledged is no finding, approved is the baseline, and told is no news"
 
 
 def _posture(arns: Arns) -> list[Permission]:

@@ -144,7 +144,7 @@ def _plan(arns: Arns) -> list[Permission]:
         *list_versions(arns, because="every version and marker, since what no kept state names may go"),
         *versioning_and_clock(arns, because="S3's clock, and whether versioning is on and stays on"),
         _read_states(arns, because="what every kept state names"),
-        read_operations(arns, because="verdicts, and what people hold"),
+        read_operations(arns, because="verdicts, what people hold, and what they approved"),
         allow(
             "s3:PutObject",
             on=[

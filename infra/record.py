@@ -210,7 +210,7 @@ def _record_permissions(arns: Arns) -> list[Permission]:
             because="the recording lease, chunks, and the commit of header and head; it deletes and drops nothing",
             when=all_partitions_but(DROPPED),
         ),
-        read_operations(arns, because="what was acknowledged is no finding, and what the last verdict said is no news"),
+        read_operations(arns, because="acknowledged is no finding, approved is the baseline, and told is no news"),
         append_to_operations(arns, because="findings and verdicts are appended"),
         tell_people(arns),
         allow(

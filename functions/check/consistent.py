@@ -1,15 +1,16 @@
 """Judge a state and its bucket from one listing: what the ledger says against what the bucket shows, no password.
 
-gather: the headers and the entries of all kept states, the listing, the last verdict, what was acknowledged  ->
-decide: the rules, the verdict, what of it is news  ->  apply: tell people the news, then append the verdict.
+gather: the headers and the entries of all kept states, what people approved, the listing, the last verdict, what was
+acknowledged  ->  decide: the rules, the verdict, what of it is news  ->  apply: tell people the news, then append the
+verdict.
 
 record judges every new state by the same rules, and reads no entries. This step reads them all, so it alone sees
 that a version is gone which a kept state names, that one lies beneath a state which does not name it, and that a
 state in the ledger is not what was recorded.
 
 Security rules:
-- A dropped state is judged no more, and nothing is compared with it: its versions may be gone. Its header is still a
-  link of the chain, and missed where it is missing.
+- A dropped state is judged no more, and no entry is compared with it: its versions may be gone. Its header is still a
+  link of the chain, missed where it is missing, and says how much there was.
 - Entries are believed only with the proofs of `read_state`, headers only as links of one chain. What fails them is
   a finding about that state, and everything else is judged all the same.
 - It reads no object, and changes nothing but the operations table.
@@ -29,7 +30,7 @@ from pydantic import Field
 
 from functions.configuration import read_bundled
 from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, pronounce, refuse_dropped
-from functions.domain.consistent.baseline import Comparands, baseline, comparands
+from functions.domain.consistent.baseline import Approved, Comparands, baseline, comparands
 from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import judge
 from functions.domain.consistent.fresh import Fresh, observe
@@ -39,7 +40,8 @@ from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.keeping import DroppedState, kept_of
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
-from functions.domain.ports import BucketConfiguration, LedgerReader, VerifiedMemory, VersionLister
+from functions.domain.ports import ApprovalReader, BucketConfiguration, LedgerReader, VerifiedMemory, VersionLister
+from functions.domain.prune.approval import from_generation, last_approved
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import ChunkSet, Head, StateHeader
 from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId, VersionId
@@ -50,6 +52,7 @@ from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
 from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.notices import SnsNotifier
+from functions.storage.plans import DynamoApprovals
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
 
 
@@ -70,6 +73,7 @@ class ConsistentPorts:
     lister: VersionLister
     ledger: LedgerReader
     memory: VerifiedMemory
+    approvals: ApprovalReader
     verdict: VerdictPorts
 
 
@@ -97,7 +101,8 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
     refuse_dropped(header, drops)
     headers = list(kept_of(chain, {each.state for each in drops}))
     before = [each for each in headers if each.cut_time < header.cut_time]
-    compared = comparands(before, None, header.cut_time, repository.thresholds.baseline_days)
+    approved = _approved(repository, header, chain, ports.approvals)
+    compared = comparands(before, approved, header.cut_time, repository.thresholds.baseline_days)
     states = _read(_missing_links(head, chain), headers, compared, ports.ledger)
     # Of a state that is damaged, the listing still shows what it must have been.
     past = [each.cut_time for each in (compared.reference, compared.old) if each is not None]
@@ -110,8 +115,8 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
         repository=repository,
         fresh=fresh,
         baseline=baseline(
-            before,
-            None,
+            (each for each in chain if each.cut_time < header.cut_time),
+            approved,
             reference=_entries(compared.reference, states, fresh),
             old=_entries(compared.old, states, fresh),
         ),
@@ -145,6 +150,16 @@ def _chosen(headers: Sequence[StateHeader], state: str, repository: Repository) 
     try:
         return choose_state(headers, state or "latest", repository.repository)
     except NoSuchState as error:
+        raise CheckRefused(f"{error}; nothing was judged") from error
+
+
+def _approved(
+    repository: Repository, header: StateHeader, chain: Sequence[StateHeader], approvals: ApprovalReader
+) -> Approved | None:
+    """What a person approved last by the time of `header`."""
+    try:
+        return last_approved(approvals.approvals(repository.repository), from_generation(chain), header.cut_time)
+    except UnreadableDocument as error:
         raise CheckRefused(f"{error}; nothing was judged") from error
 
 
@@ -284,6 +299,7 @@ def _function() -> ConsistentFunction:
             lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
             ledger=ledger,
             memory=memory,
+            approvals=DynamoApprovals(dynamodb, environment.operations),
             verdict=verdict,
         )
 

@@ -116,8 +116,8 @@ def approve(repository: RepositoryName, asked: Asked, ports: ApprovePorts) -> De
 def _decide(shelved: ShelvedPlan, asked: Asked, ports: ApprovePorts) -> Approval:
     """What stands: this, or what somebody else decided in this very moment. Raises DecisionRefused."""
     undone = "nothing was decided"
-    if shelved.dry_run or not shelved.entries:
-        raise DecisionRefused(f"plan {asked.plan[:12]} is a dry run, or deletes nothing; {undone}")
+    if shelved.does_nothing:
+        raise DecisionRefused(f"plan {asked.plan[:12]} is a dry run, or deletes and drops nothing; {undone}")
     now = ports.clock.now()
     if not shelved.is_good_at(now):
         raise DecisionRefused(
@@ -128,6 +128,8 @@ def _decide(shelved: ShelvedPlan, asked: Asked, ports: ApprovePorts) -> Approval
         Approval(
             repository=shelved.repository,
             plan=shelved.plan,
+            state=shelved.state,
+            generation=shelved.generation,
             decision=_DECISIONS[asked.decision],
             by=asked.by,
             at=now,

@@ -66,8 +66,8 @@ def ask_approval(request: AskRequest, ports: AskPorts) -> bool:
     shelved = ports.plans.find(repository, request.plan)
     if shelved is None or shelved.execution != request.execution:
         raise PruneRefused(f"execution {request.execution} shelved no plan {request.plan[:12]}; nobody was asked")
-    if shelved.dry_run or not shelved.entries:
-        raise PruneRefused(f"plan {request.plan[:12]} is a dry run, or deletes nothing; nobody was asked")
+    if shelved.does_nothing:
+        raise PruneRefused(f"plan {request.plan[:12]} is a dry run, or deletes and drops nothing; nobody was asked")
     ports.tokens.keep(repository, request.plan, request.token)
     # Read only now: whoever decides from here on finds the token.
     decided = ports.approvals.decided(repository, request.plan)

@@ -1,12 +1,13 @@
 """First step of a prune: draw a plan of what may go, from this execution's fresh state, and put it on the shelf.
 
-gather: the chain of states and which are dropped or held, the verdicts, S3's clock  ->  decide: whether a prune may
-be planned at all, what becomes of each state, what becomes of each version, what is odd  ->  apply: write the batches
-as they fill, the plan, the manifests that the Distributed Maps read, and last the plan's place on the shelf.
+gather: the chain of states and which are dropped, held or approved, the verdicts, S3's clock  ->  decide: whether a
+prune may be planned at all, what becomes of each state, what becomes of each version, what is odd  ->  apply: write
+the batches as they fill, the plan, the manifests that the Distributed Maps read, and last the plan's place on the
+shelf.
 
 Permissions of `rwm-plan-prune`, and why:
 - dynamodb:GetItem, dynamodb:Query on the ledger: every kept state is read to its end.
-- dynamodb:Query on operations: the verdicts, and what people hold.
+- dynamodb:Query on operations: the verdicts, what people hold, and what they approved.
 - s3:GetBucketVersioning, s3:GetBucketObjectLockConfiguration on the repositories' buckets: S3's clock, and whether
   versioning is on and stays on; s3:ListBucketVersions there: what there is.
 - s3:PutObject on `plan.json`, `versions.json`, `markers.json` and `batches/*` beneath `prunes/*`: the plan; never a
@@ -41,11 +42,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
 from functions.domain.batches import ManifestItem, encode_manifest
-from functions.domain.consistent.baseline import baseline
+from functions.domain.consistent.baseline import Approved, baseline
 from functions.domain.cut import NotInOrder
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged
 from functions.domain.ports import (
+    ApprovalReader,
     BucketConfiguration,
     Holds,
     LedgerReader,
@@ -55,7 +57,7 @@ from functions.domain.ports import (
     VersionLister,
 )
 from functions.domain.prune.amounts import odd
-from functions.domain.prune.approval import ShelvedPlan, approval_need
+from functions.domain.prune.approval import ShelvedPlan, approval_need, from_generation, last_approved
 from functions.domain.prune.draft import Basis, Batch, Draft, PlanUnsound
 from functions.domain.prune.histories import Histories
 from functions.domain.prune.kept_states import read_kept, read_names
@@ -74,7 +76,7 @@ from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
 from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
-from functions.storage.plans import DynamoPlanShelf
+from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from functions.storage.records import S3RecordWriter
 from functions.storage.verdicts import DynamoVerdictReader
 
@@ -101,6 +103,7 @@ class PlanPorts:
     ledger: LedgerReader
     verdicts: VerdictReader
     holds: Holds
+    approvals: ApprovalReader
     records: RecordWriter
     shelf: PlanShelf
 
@@ -173,9 +176,12 @@ class _Situation:
 
     now: datetime
     """S3's clock, before anything was listed."""
+    headers: Sequence[StateHeader]
+    """The whole chain, newest first."""
     kept: Sequence[StateHeader]
     """Those not marked dropped, newest first."""
     fresh: StateHeader
+    approved: Approved | None
     holds: frozenset[StateId]
     verdicts: Mapping[StateId, Sequence[Verdict]]
 
@@ -205,8 +211,10 @@ def _gather(repository: Repository, execution: str, ports: PlanPorts) -> _Situat
         raise PruneRefused(f"every state of {name} is dropped; nothing was planned; run `rwm record`")
     return _Situation(
         now=seen_now.at,
+        headers=headers,
         kept=kept,
         fresh=_judged_by(execution, kept, verdicts),
+        approved=last_approved(ports.approvals.approvals(name), from_generation(headers), seen_now.at),
         holds=ports.holds.of(name).states,
         verdicts=verdicts,
     )
@@ -225,7 +233,8 @@ def _passed(situation: _Situation, repository: Repository, execution: str, postu
     fresh = situation.fresh
     if posture == "fail":
         raise PruneRefused(f"the posture of {repository.name} is a FAIL; nothing was planned; `rwm check` shows why")
-    outcome = check_passed(fresh, situation.verdicts.get(fresh.id, ()), execution)
+    level = CheckLevel(repository.check_level)
+    outcome = check_passed(fresh, situation.verdicts.get(fresh.id, ()), execution, level)
     if situation.now - fresh.cut_time > repository.max_state_age:
         raise PruneRefused(
             f"the newest state that was checked, {fresh.id[:12]}, is of {fresh.cut_time:%Y-%m-%dT%H:%M:%SZ}, which is "
@@ -246,7 +255,7 @@ def _to_drop(situation: _Situation, repository: Repository) -> frozenset[StateId
 
 def _oddities(draft: Draft, situation: _Situation, repository: Repository) -> list[SeenFinding]:
     thresholds = repository.thresholds
-    level = baseline(situation.kept, None).level(
+    level = baseline(situation.headers, situation.approved).level(
         lambda point: point.data_bytes, situation.now, thresholds.baseline_days
     )
     found = odd(draft.totals, level, thresholds, repository.repository, situation.now)
@@ -366,6 +375,7 @@ def _function() -> PlanFunction:
             ledger=DynamoLedgerReader(dynamodb, environment.ledger),
             verdicts=DynamoVerdictReader(dynamodb, environment.operations),
             holds=DynamoHolds(dynamodb, environment.operations),
+            approvals=DynamoApprovals(dynamodb, environment.operations),
             records=S3RecordWriter(s3, environment.records),
             shelf=DynamoPlanShelf(dynamodb, environment.operations),
         )

@@ -1,7 +1,7 @@
 """What record says of a state before it commits it: the rules of level `consistent`, from the same listing.
 
-gather: the headers of kept states, the last verdict, what was acknowledged  ->  decide: the rules, the verdict,
-what of it is news  ->  apply: tell people the news, then append the verdict.
+gather: the headers of kept states, what people approved, the last verdict, what was acknowledged  ->  decide: the
+rules, the verdict, what of it is news  ->  apply: tell people the news, then append the verdict.
 
 Security rules:
 - No state is committed without a verdict. A verdict names its state by id, so that of a state which was never
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.domain.checking import VerdictPorts
-from functions.domain.consistent.baseline import WEEK, baseline, comparands
+from functions.domain.consistent.baseline import WEEK, Approved, Comparands, baseline, comparands
 from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import NEED_THE_LEDGER, judge
 from functions.domain.consistent.fresh import Fresh
@@ -27,7 +27,15 @@ from functions.domain.findings import Acknowledgement
 from functions.domain.keeping import kept_of
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.notices import notice_of
-from functions.domain.ports import AcknowledgementReader, LedgerReader, NotTold, VerdictReader, VerifiedMemory
+from functions.domain.ports import (
+    AcknowledgementReader,
+    ApprovalReader,
+    LedgerReader,
+    NotTold,
+    VerdictReader,
+    VerifiedMemory,
+)
+from functions.domain.prune.approval import last_approved
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.roots import manifest_root
@@ -40,41 +48,57 @@ BY_RECORD = "record"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The kept states that a new one is compared with."""
+    """The states that a new one is compared with."""
 
     headers: tuple[StateHeader, ...]
-    """In any order: all that a baseline looks at, and the oldest that has key files."""
+    """In any order: all that a baseline looks at, and the oldest kept since the approved one that has key files."""
+    dropped: frozenset[StateId]
+    """Of these and others: their amounts count, and their entries do not."""
     days: int
     """How far back a baseline looks."""
+    approved: Approved | None
 
     def cuts(self, at: datetime) -> list[datetime]:
         """The instants that a state cut at `at` is compared with, entry by entry."""
-        wanted = comparands(self.headers, None, at, self.days)
+        wanted = self.comparands(at)
         return [header.cut_time for header in (wanted.reference, wanted.old) if header is not None]
 
+    def comparands(self, at: datetime) -> Comparands:
+        """The kept states that a state cut at `at` is compared with, entry by entry."""
+        return comparands(kept_of(self.headers, self.dropped), self.approved, at, self.days)
 
-def look_back(repository: Repository, now: datetime, ledger: LedgerReader) -> Past:
-    """Reads headers only, and however many states there are, only the newest ones and a few of the oldest."""
+
+def look_back(repository: Repository, now: datetime, ledger: LedgerReader, approvals: ApprovalReader) -> Past:
+    """Reads headers only, and however many states there are, only the newest ones, a few of the oldest (since the one
+    that was approved), and a week of them before that one."""
     days = repository.thresholds.baseline_days
     begin = now - timedelta(days=days) - WEEK
     found: list[StateHeader] = []
     dropped = _dropped(repository.repository, ledger)
+    approved = _approved(repository.repository, now, ledger, approvals)
     # An old header that cannot be read is the check's to report; what was read until then counts.
     with suppress(UnreadableDocument):
         for header in ledger.headers(repository.repository):
-            if header.id not in dropped:
-                found.append(header)
+            found.append(header)
             if header.cut_time < begin:
                 break
         else:
-            return Past(tuple(found), days)
-        for header in kept_of(ledger.headers(repository.repository, oldest_first=True), dropped):
+            return Past(tuple(found), dropped, days, approved)
+        start = approved.header.generation if approved else None
+        for header in kept_of(ledger.headers(repository.repository, oldest_first=True, start=start), dropped):
             if found and header.generation >= found[-1].generation:
                 break
             if FileType.KEY in header.by_type:
                 found.append(header)
                 break
-    return Past(tuple(found), days)
+    return Past(tuple(found), dropped, days, approved)
+
+
+def _approved(name: RepositoryName, now: datetime, ledger: LedgerReader, approvals: ApprovalReader) -> Approved | None:
+    """What cannot be read of it excuses nothing."""
+    with suppress(UnreadableDocument):
+        return last_approved(approvals.approvals(name), lambda start: ledger.headers(name, start=start), now)
+    return None
 
 
 def _dropped(name: RepositoryName, ledger: LedgerReader) -> frozenset[StateId]:
@@ -92,11 +116,11 @@ def judge_listing(
     *,
     object_lock: bool,
 ) -> tuple[Finding, ...]:
-    """What the rules find in a listing that was watched for `past.cuts`. Until people approve states, none is."""
-    wanted = comparands(past.headers, None, fresh.cut.time, past.days)
+    """What the rules find in a listing that was watched for `past.cuts`."""
+    wanted = past.comparands(fresh.cut.time)
     known = baseline(
         past.headers,
-        None,
+        past.approved,
         reference=_entries(wanted.reference, fresh, ledger),
         old=_entries(wanted.old, fresh, ledger),
     )

@@ -1,8 +1,8 @@
 """Record the bucket state that an event, a schedule or an operator asks for.
 
-gather: versioning, S3's clock, the headers of kept states, the listing  ->  decide: the cut, its header, and what
-is wrong with it  ->  apply: the verdict, the chunks, then one transaction that writes the header and advances the
-head, then the head's anchor.
+gather: versioning, S3's clock, the headers of kept states, what people approved, the listing  ->  decide: the cut,
+its header, and what is wrong with it  ->  apply: the verdict, the chunks, then one transaction that writes the header
+and advances the head, then the head's anchor.
 
 `answering` is before it: how a message or a request becomes a wish for a state. `judging` is the verdict.
 
@@ -31,6 +31,7 @@ from functions.domain.cut import Cut, cut_time, may_list
 from functions.domain.findings import FindingId
 from functions.domain.notices import notice_of
 from functions.domain.ports import (
+    ApprovalReader,
     BucketConfiguration,
     HeadAnchor,
     HeadMoved,
@@ -54,6 +55,7 @@ from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoFindingLog
+from functions.storage.plans import DynamoApprovals
 from functions.storage.queue import SqsMessageDelay
 from functions.storage.records import S3HeadAnchor
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
@@ -74,6 +76,7 @@ class RecordPorts:
     anchor: HeadAnchor
     findings: OnceFindingLog
     memory: VerifiedMemory
+    approvals: ApprovalReader
     verdict: VerdictPorts
     pause: Callable[[float], None] = time.sleep
     new_attempt: Callable[[], AttemptId] = lambda: AttemptId(uuid.uuid4().hex)
@@ -102,7 +105,7 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
     except RecordingInFlight as other:
         return NotYet(until=look_again(now, other.until, wish.deliveries), why=str(other))
     try:
-        past = look_back(repository, now, ports.ledger)
+        past = look_back(repository, now, ports.ledger, ports.approvals)
         fresh = _quiet_cut(max(sent, wish.newest_sent or sent), now, past, ports)
         # Where no version is null, it makes no difference.
         object_lock = not fresh.nulls or ports.bucket.object_lock()
@@ -254,6 +257,7 @@ def _function() -> RecordFunction:
             anchor=S3HeadAnchor(s3, environment.records),
             findings=DynamoFindingLog(dynamodb, environment.operations),
             memory=memory,
+            approvals=DynamoApprovals(dynamodb, environment.operations),
             verdict=verdicts,
         )
         return record(repository, wish, ports)

@@ -6,7 +6,7 @@
 | lease | repository | `recording` | the attempt that may record now, and until when |
 | header | repository | `state#0000000007` | a state header's canonical bytes and its id |
 | attempt | repository | `attempt#<id>` | open, committed, closed or collected; how many chunks it reserved |
-| mark | `dropped#<repository>` | `dropped#0000000007` | that a prune dropped this state: which plan, of which execution, when |
+| mark | `dropped#<repository>` | `dropped#0000000007` | that a prune dropped this state: by which plan, when |
 | chunk | `chunk#<attempt>#000003` | `chunk` | packed entries; a partition each, so that a base is written fast |
 
 Security rules:

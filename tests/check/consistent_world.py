@@ -25,6 +25,7 @@ class Check:
             lister=FakeVersionLister(world.s3, BUCKET, world.repository.key_prefix),
             ledger=world.ledger,
             memory=Memory(world.sets, world.ledger),
+            approvals=world.approvals,
             verdict=VerdictPorts(world.verdicts, world.acknowledgements, world.notifier, world.verdicts),
         )
 

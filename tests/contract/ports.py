@@ -15,6 +15,7 @@ from functions.domain.values import Digest, VersionId
 from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3RangedReader, S3VersionLister
 from functions.storage.holds import DynamoHoldLog, DynamoPruneLease
 from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger, DynamoStateDropper
+from functions.storage.locks import S3Retentions
 from functions.storage.operations import DynamoFindingLog, DynamoReportLog
 from functions.storage.records import S3HeadAnchor, S3RecordReader, S3RecordWriter
 from functions.storage.target import S3TargetLister, S3TargetReader, S3VersionCopier
@@ -22,6 +23,7 @@ from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog,
 from tests.contract.backends import Backend
 from tests.fakes.holds import FakeHolds, FakeLease
 from tests.fakes.ledger import FakeFindingLog, FakeLedger, FakeReportLog, FakeStateDropper
+from tests.fakes.locks import FakeLaterVersions, FakeRetentions
 from tests.fakes.operations import FakeAcknowledgements, FakeVerdicts
 from tests.fakes.ports import (
     SHA256,
@@ -81,6 +83,12 @@ class Ports(ABC):
 
     @abstractmethod
     def ranges(self, bucket: str, prefix: str = "") -> RangedReader: ...
+
+    @abstractmethod
+    def later(self, bucket: str, prefix: str = "") -> domain.LaterVersions: ...
+
+    @abstractmethod
+    def retentions(self, bucket: str, prefix: str = "") -> tuple[domain.RetentionReader, domain.RetentionSetter]: ...
 
     @abstractmethod
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister: ...
@@ -144,6 +152,13 @@ class MemoryPorts(Ports):
     def ranges(self, bucket: str, prefix: str = "") -> RangedReader:
         return FakeRangedReader(self._s3, bucket, prefix, self._by)
 
+    def later(self, bucket: str, prefix: str = "") -> domain.LaterVersions:
+        return FakeLaterVersions(self._s3, bucket, prefix, self._by)
+
+    def retentions(self, bucket: str, prefix: str = "") -> tuple[domain.RetentionReader, domain.RetentionSetter]:
+        both = FakeRetentions(self._s3, bucket, prefix, self._by)
+        return both, both
+
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister:
         return FakeTargetLister(self._s3, bucket, prefix, self._by)
 
@@ -201,6 +216,13 @@ class StoragePorts(Ports):
 
     def ranges(self, bucket: str, prefix: str = "") -> RangedReader:
         return S3RangedReader(self._client, bucket, prefix)
+
+    def later(self, bucket: str, prefix: str = "") -> domain.LaterVersions:
+        return S3VersionLister(self._client, bucket, prefix)
+
+    def retentions(self, bucket: str, prefix: str = "") -> tuple[domain.RetentionReader, domain.RetentionSetter]:
+        both = S3Retentions(self._client, bucket, prefix)
+        return both, both
 
     def target_lister(self, bucket: str, prefix: str = "") -> domain.TargetLister:
         return S3TargetLister(self._client, bucket, prefix)

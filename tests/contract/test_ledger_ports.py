@@ -72,6 +72,12 @@ def test_headers_come_newest_first_beyond_nine(tables: Tables) -> None:
     for number in range(12):
         parent = record(tables, AttemptId(f"attempt {number}"), parent, seconds=number * 100)
     assert [each.generation for each in tables.ledger.headers(ALPHA)] == list(range(12, 0, -1))
+    assert [each.generation for each in tables.ledger.headers(ALPHA, start=10)] == list(range(10, 0, -1))
+    assert [each.generation for each in tables.ledger.headers(ALPHA, start=99)] == list(range(12, 0, -1))
+    assert list(tables.ledger.headers(ALPHA, start=0)) == []
+    rising = tables.ledger.headers(ALPHA, oldest_first=True, start=10)
+    assert [each.generation for each in rising] == [10, 11, 12]
+    assert list(tables.ledger.headers(ALPHA, oldest_first=True, start=13)) == []
 
 
 def test_a_chunk_is_read_back_as_it_was_written(tables: Tables) -> None:

@@ -33,7 +33,9 @@ class StoredChunks:
     def header(self, repository: RepositoryName, generation: int) -> StateHeader | None:
         raise NotImplementedError
 
-    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
+    def headers(
+        self, repository: RepositoryName, *, oldest_first: bool = False, start: int | None = None
+    ) -> Iterator[StateHeader]:
         raise NotImplementedError
 
     def dropped(self, repository: RepositoryName) -> frozenset[StateId]:

@@ -82,6 +82,7 @@ def a_plan(**changes: object) -> ShelvedPlan:
         "version_id": VersionId("version-of-the-plan"),
         "execution": "monday",
         "state": StateId("5" * 64),
+        "generation": 7,
         "drawn_at": NOON,
         "valid_until": NOON + timedelta(days=1),
         "outcome": "hold",

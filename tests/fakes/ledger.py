@@ -103,12 +103,16 @@ class FakeLedger(FakeTable):
         with self._operation("GetHeader", f"{repository}/{generation}"):
             return self._header(repository, generation)
 
-    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
+    def headers(
+        self, repository: RepositoryName, *, oldest_first: bool = False, start: int | None = None
+    ) -> Iterator[StateHeader]:
         with self._operation("QueryHeaders", repository):
             generations = sorted(
                 (generation for name, generation in self.stored_headers if name == repository),
                 reverse=not oldest_first,
             )
+        if start is not None:
+            generations = [each for each in generations if (each >= start if oldest_first else each <= start)]
         for generation in generations:
             if (header := self._header(repository, generation)) is not None:
                 yield header

@@ -168,26 +168,36 @@ class World(backed_up.World):
         """Record, check, and plan."""
         header = self.record()
         self.judge(header, *found, by=execution)
-        planned = plan_prune(
-            self.repository,
-            execution,
-            posture,
-            PlanPorts(
-                bucket=FakeBucketConfiguration(self.s3, PROTECTED),
-                lister=FakeVersionLister(self.s3, PROTECTED, KEY_PREFIX),
-                ledger=self.ledger,
-                verdicts=self.verdicts,
-                holds=self.holds,
-                records=FakeRecordWriter(self.s3, RECORDS),
-                shelf=self.shelf,
-            ),
+        return self.planned(execution, posture)
+
+    def planned(self, execution: str, posture: Outcome = "pass") -> Planned:
+        """Plan, on what this execution has checked."""
+        ports = PlanPorts(
+            bucket=FakeBucketConfiguration(self.s3, PROTECTED),
+            lister=FakeVersionLister(self.s3, PROTECTED, KEY_PREFIX),
+            ledger=self.ledger,
+            verdicts=self.verdicts,
+            holds=self.holds,
+            approvals=self.approvals,
+            records=FakeRecordWriter(self.s3, RECORDS),
+            shelf=self.shelf,
         )
+        planned = plan_prune(self.repository, execution, posture, ports)
         return Planned(execution, planned.shelved.plan, planned.shelved.version_id, planned.manifests)
 
     def decide(self, plan: Digest, decision: Any = "approved") -> None:
-        at = self.s3.clock.second()
+        shelved = self.shelf.find(self.repository.repository, plan)
+        assert shelved is not None
         self.approvals.decide(
-            Approval(repository=self.repository.repository, plan=plan, decision=decision, by="anna", at=at)
+            Approval(
+                repository=shelved.repository,
+                plan=plan,
+                state=shelved.state,
+                generation=shelved.generation,
+                decision=decision,
+                by="anna",
+                at=self.s3.clock.second(),
+            )
         )
 
     def take_lease(self, execution: str = "sunday", token: str = "") -> str:

@@ -119,6 +119,7 @@ class World(backed_up.World):
             ledger=self.ledger,
             verdicts=self.verdicts,
             holds=self.holds,
+            approvals=self.approvals,
             records=FakeRecordWriter(self.s3, RECORDS, me),
             shelf=self.shelf,
         )

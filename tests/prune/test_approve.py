@@ -157,7 +157,7 @@ def test_somebody_who_disagrees_with_a_killed_decision_wakes_by_what_stands() ->
 
 @pytest.mark.parametrize(
     ("changed", "why"),
-    [({"dry_run": True}, "is a dry run"), ({"entries": 0, "markers": 0}, "deletes nothing")],
+    [({"dry_run": True}, "is a dry run"), ({"entries": 0, "markers": 0, "drops": 0}, "deletes and drops nothing")],
     ids=["a dry run", "nothing"],
 )
 def test_what_will_not_be_applied_is_not_decided_on(changed: dict[str, Any], why: str) -> None:

@@ -114,7 +114,7 @@ def test_what_cannot_be_approved_is_not_asked(how: str) -> None:
     elif how == "unknown":
         plan = Digest("d" * 64)
     else:
-        changed = {"dry_run": True} if how == "dry run" else {"entries": 0, "markers": 0}
+        changed = {"dry_run": True} if how == "dry run" else {"entries": 0, "markers": 0, "drops": 0}
         world.shelf.stored[REPOSITORY, plan] = shelved.model_copy(update=changed).canonical()
     with pytest.raises(PruneRefused, match="nobody was asked"):
         world.ask(plan, execution=execution)

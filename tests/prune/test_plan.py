@@ -11,14 +11,14 @@ from moto import mock_aws
 
 from functions.domain.keeping import DroppedState, Hold
 from functions.domain.ledger import read_state
-from functions.domain.prune.approval import check_approved
+from functions.domain.prune.approval import ApprovalMode, approval_need, check_approved
 from functions.domain.prune.draft import BATCH_ENTRIES
 from functions.domain.prune.plan import Phase, states_digest
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Configuration
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, Finding, Severity, StateId
-from functions.domain.verdict import CheckLevel, conclude
+from functions.domain.verdict import CheckLevel, Outcome, conclude, seen
 from functions.prune import plan as step
 from functions.prune.plan import PlanFunction
 from functions.storage.plans import DynamoPlanShelf
@@ -86,6 +86,24 @@ def test_the_shelf_says_what_the_plan_says() -> None:
     assert plan.drawn_at == world.now
 
 
+@pytest.mark.parametrize(
+    ("mode", "check", "need"),
+    [
+        ("always", "pass", "needed"),
+        ("hold", "hold", "needed"),
+        ("hold", "pass", "not-needed"),
+        ("never", "hold", "not-needed"),
+    ],
+)
+def test_a_plan_that_only_drops_states_asks_as_one_that_deletes(mode: ApprovalMode, check: Outcome, need: str) -> None:
+    """What a dropped state names may go with the next prune, without a word."""
+    world, _ = a_world()
+    plan = world.stored(world.plan_prune())
+    only_drops = plan.model_copy(update={"batches": (), "findings": (), "check": check})
+    assert only_drops.dropped
+    assert approval_need(only_drops, mode) == need
+
+
 def test_what_is_held_is_kept_and_so_is_all_that_it_names() -> None:
     """P2, and a person's word."""
     world, states = a_world()
@@ -94,7 +112,7 @@ def test_what_is_held_is_kept_and_so_is_all_that_it_names() -> None:
     plan = world.stored(planned)
     assert (plan.holds, states[0].id in plan.kept) == ((states[0].id,), True)
     assert world.goes(planned) == set()
-    assert planned.shelved.approval == "nothing-to-do"
+    assert planned.shelved.entries == 0
     assert planned.manifests == {}
 
 
@@ -117,10 +135,10 @@ def test_what_was_marked_dropped_before_pins_nothing() -> None:
 
 
 def test_nothing_that_a_kept_state_names_is_planned_whatever_was_done_to_it() -> None:
-    """P2, over a life in which everything was hidden, uploaded again and overwritten."""
+    """P2, over a life in which everything but what is long hidden was hidden, uploaded again and overwritten."""
     world = World()
     world.live()
-    for key in a_backup(packs=8):
+    for key in a_backup(packs=8).keys() - OLD:
         world.hide(key)
         world.back_up({key: b"garbage"})
     world.days(9)
@@ -220,6 +238,34 @@ def test_a_plan_that_frees_more_than_usual_waits() -> None:
     shelved = world.plan_prune().shelved
     assert (shelved.approval, [each.id for each in shelved.findings]) == ("needed", ["prune-frees-much"])
     assert [each.id for each in world.stored(world.plan_prune()).findings] == ["prune-frees-much"]
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_what_a_plan_frees_is_measured_by_what_a_person_approved(decision: str) -> None:
+    """Six packs are what there usually is, and two of the eight there once were go; once a person has approved that
+    only two are left, as much is a lot."""
+    world = World(thresholds={"prune_frees": 0.4})
+    world.live()
+    world.hide(*(a_pack(f"pack {number}".encode()) for number in range(4, 8)))
+    world.fresh(HOLD, execution="the-first")
+    first = world.plan_prune("the-first").shelved
+    assert first.findings == (seen(HOLD),)
+    world.decide(first.plan, decision)
+    world.fresh()
+    found = [each.id for each in world.plan_prune().shelved.findings]
+    assert found == (["prune-frees-much"] if decision == "approve" else [])
+
+
+def test_what_a_plan_frees_is_measured_by_what_dropped_states_had_too() -> None:
+    """Six packs are what there usually was, whichever states are kept of that time."""
+    world = World(thresholds={"prune_frees": 0.4})
+    for header in world.live():
+        world.ledger.mark_dropped(header, world.now)
+    world.hide(*(a_pack(f"pack {number}".encode()) for number in range(4, 8)))
+    world.fresh()
+    planned = world.plan_prune()
+    assert world.goes(planned) == OLD
+    assert planned.shelved.findings == ()
 
 
 def test_a_plan_that_takes_what_is_not_restics_waits() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from functions.domain.consistent.baseline import Comparands
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement, FindingId
 from functions.domain.keeping import DroppedState
@@ -323,7 +324,7 @@ def test_an_old_header_that_cannot_be_read_keeps_no_new_state_from_being_recorde
     state, stored = world.ledger.stored_headers[ALPHA, 2]
     world.ledger.stored_headers[ALPHA, 2] = (state, stored.replace(b'"hidden":0', b'"hidden":1'))
     assert next_state(world).generation == 6
-    past = look_back(world.repository, world.clock.now(), world.ledger)
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
     assert [header.generation for header in past.headers] == [6, 5, 4, 3]
 
 
@@ -335,8 +336,10 @@ class CountingLedger(FakeLedger):
 
     taken = 0
 
-    def headers(self, repository: RepositoryName, *, oldest_first: bool = False) -> Iterator[StateHeader]:
-        for header in super().headers(repository, oldest_first=oldest_first):
+    def headers(
+        self, repository: RepositoryName, *, oldest_first: bool = False, start: int | None = None
+    ) -> Iterator[StateHeader]:
+        for header in super().headers(repository, oldest_first=oldest_first, start=start):
             self.taken += 1
             yield header
 
@@ -354,7 +357,7 @@ def test_it_reads_the_headers_that_a_baseline_looks_at_and_the_oldest_with_key_f
         world.event()
         world.clock.advance(DAY)
     world.ledger.taken = 0
-    past = look_back(world.repository, world.clock.now(), world.ledger)
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
     generations = [header.generation for header in past.headers]
     # 3 days and a week, one before them, and the first with key files, which is the third of all.
     assert generations == [*range(42, 32, -1), 3]
@@ -365,7 +368,7 @@ def test_it_reads_the_headers_that_a_baseline_looks_at_and_the_oldest_with_key_f
 
 def test_of_a_young_chain_every_header_is_read_once(world: World) -> None:
     world.ledger.__class__ = CountingLedger
-    past = look_back(world.repository, world.clock.now(), world.ledger)
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
     assert [header.generation for header in past.headers] == [5, 4, 3, 2, 1]
     assert world.ledger.taken == 5  # type: ignore[attr-defined]
 
@@ -378,11 +381,26 @@ def drop(world: World, *headers: StateHeader) -> None:
         world.ledger.mark_dropped(header, world.clock.now())
 
 
-def test_dropped_states_are_not_looked_back_to(world: World) -> None:
-    _, fourth, _, _, first = world.headers()
+def test_of_dropped_states_the_amounts_count_and_the_entries_do_not(world: World) -> None:
+    _, fourth, _, second, first = world.headers()
     drop(world, fourth, first)
-    past = look_back(world.repository, world.clock.now(), world.ledger)
-    assert [header.generation for header in past.headers] == [5, 3, 2]
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
+    assert [header.generation for header in past.headers] == [5, 4, 3, 2, 1]
+    assert past.comparands(world.clock.now()) == Comparands(reference=second, old=second)
+
+
+def test_a_weekly_forget_is_no_loss_where_retention_left_only_the_peaks_before_it() -> None:
+    """Each Monday four snapshots are forgotten; of each week a prune has left the state of its Sunday."""
+    world = lived(14, maintenance="create")
+    for _ in range(4):
+        for key in current(world, "snapshots/")[:7]:
+            world.hide(key)
+        for day in range(7):
+            back_up(world, f"{world.clock.now():%Y-%m-%d}")
+            next_state(world)
+            assert "snapshots-dropped" not in world.said(), day
+            world.clock.advance(DAY)
+        drop(world, *world.headers()[1:7])
 
 
 def test_the_oldest_kept_one_with_key_files_is_looked_up_behind_dropped_ones() -> None:
@@ -395,11 +413,12 @@ def test_the_oldest_kept_one_with_key_files_is_looked_up_behind_dropped_ones() -
         world.clock.advance(DAY)
     headers = world.headers()
     drop(world, *headers[-5:])
-    past = look_back(world.repository, world.clock.now(), world.ledger)
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
     assert [header.generation for header in past.headers] == [*range(20, 10, -1), 6]
     drop(world, *headers[5:])
-    past = look_back(world.repository, world.clock.now(), world.ledger)
-    assert [header.generation for header in past.headers] == [20, 19, 18, 17, 16]
+    past = look_back(world.repository, world.clock.now(), world.ledger, world.approvals)
+    assert [header.generation for header in past.headers] == list(range(20, 10, -1))
+    assert past.comparands(world.clock.now()).reference == headers[4]
 
 
 def test_a_state_that_is_dropped_while_the_bucket_is_listed_counts_as_listed(world: World) -> None:

@@ -8,10 +8,11 @@ from itertools import count
 from functions.domain.checking import VerdictPorts
 from functions.domain.content.known import Memory
 from functions.domain.ledger import read_state
+from functions.domain.prune.approval import Approval, Decision
 from functions.domain.recording import Outcome, Wish
 from functions.domain.repositories import Repository
 from functions.domain.state import Cause, StateHeader
-from functions.domain.values import AttemptId, RepositoryName, Severity
+from functions.domain.values import AttemptId, Digest, RepositoryName, Severity
 from functions.domain.verdict import CheckLevel, Verdict
 from functions.record.record import RecordPorts, record
 from tests.fakes.clock import FakeClock
@@ -19,6 +20,7 @@ from tests.fakes.content import FakeVerifiedSets
 from tests.fakes.faults import Hook, nothing
 from tests.fakes.ledger import FakeFindingLog, FakeLedger
 from tests.fakes.operations import FakeAcknowledgements, FakeNotifier, FakeVerdicts
+from tests.fakes.plans import FakeApprovals
 from tests.fakes.ports import FakeBucketConfiguration, FakeHeadAnchor, FakeVersionLister
 from tests.fakes.s3 import FakeS3
 
@@ -42,6 +44,7 @@ class World:
     acknowledgements: FakeAcknowledgements = field(default_factory=FakeAcknowledgements)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     sets: FakeVerifiedSets = field(default_factory=FakeVerifiedSets)
+    approvals: FakeApprovals = field(default_factory=FakeApprovals)
     attempts: Iterator[int] = field(default_factory=count)
 
     server: InitVar[FakeS3 | None] = None
@@ -63,7 +66,8 @@ class World:
 
     def watch(self, hook: Hook = nothing) -> None:
         """Let `hook` see every call of every port."""
-        for fake in (self.s3, self.ledger, self.findings, self.verdicts, self.acknowledgements, self.notifier):
+        tables = (self.findings, self.verdicts, self.acknowledgements, self.approvals, self.notifier)
+        for fake in (self.s3, self.ledger, *tables):
             fake.hook = hook
 
     def ports(self, bucket: str = BUCKET) -> RecordPorts:
@@ -74,6 +78,7 @@ class World:
             anchor=FakeHeadAnchor(self.s3, RECORDS),
             findings=self.findings,
             memory=Memory(self.sets, self.ledger),
+            approvals=self.approvals,
             verdict=VerdictPorts(self.verdicts, self.acknowledgements, self.notifier, self.verdicts),
             pause=self.pause,
             new_attempt=lambda: AttemptId(f"attempt-{next(self.attempts)}"),
@@ -120,6 +125,20 @@ class World:
         verdict = self.verdict()
         for finding in self.verdicts.findings(verdict):
             self.acknowledgements.append(verdict, finding.id, finding.evidence, "approver", self.clock.second())
+
+    def approve(self, header: StateHeader, decision: Decision = "approved") -> None:
+        """An approver decides now on a plan that was drawn from this state."""
+        self.approvals.decide(
+            Approval(
+                repository=ALPHA,
+                plan=Digest(header.id[::-1]),
+                state=header.id,
+                generation=header.generation,
+                decision=decision,
+                by="approver",
+                at=self.clock.second(),
+            )
+        )
 
     def anchors(self) -> list[str]:
         return [entry.version.key for entry in self.s3.everything(RECORDS)]

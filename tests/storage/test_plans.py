@@ -24,6 +24,7 @@ from tests.restore.test_handlers import table
 TABLE = "operations"
 BETA = RepositoryName("beta")
 PLAN, OTHER = Digest("a" * 64), Digest("b" * 64)
+STATE = StateId("5" * 64)
 TOKEN = SecretStr("AQB8-a-task-token")
 
 
@@ -34,7 +35,8 @@ def shelved(plan: Digest = PLAN, repository: RepositoryName = ALPHA, drawn: floa
         file="prunes/alpha/monday/plan.json",
         version_id=VersionId("v1"),
         execution="monday",
-        state=StateId("5" * 64),
+        state=STATE,
+        generation=7,
         drawn_at=at(drawn),
         valid_until=at(drawn) + timedelta(days=1),
         outcome="hold",
@@ -54,7 +56,7 @@ def shelved(plan: Digest = PLAN, repository: RepositoryName = ALPHA, drawn: floa
 
 
 def approval(decision: Decision = "approved", by: str = "arn:somebody", plan: Digest = PLAN) -> Approval:
-    return Approval(repository=ALPHA, plan=plan, decision=decision, by=by, at=at(60))
+    return Approval(repository=ALPHA, plan=plan, state=STATE, generation=7, decision=decision, by=by, at=at(60))
 
 
 class Operations:

@@ -6,7 +6,7 @@ he writes is well formed; only amounts and S3's clock betray him.
 
 from collections.abc import Iterable
 from datetime import timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 
 from functions.domain.consistent.case import Case
@@ -54,13 +54,11 @@ def data_dropped(case: Case) -> Iterable[Finding]:
 
 def old_data_dropped(case: Case) -> Iterable[Finding]:
     """Of the packs of an older state, by name: garbage that fills the gap does not stand for them."""
-    old = {version.key: version.size for version in _lasting(case)}
-    total = sum(old.values())
-    if not total:
-        return
-    surviving = sum(old.get(version.key, 0) for version in case.fresh.of(FileType.PACK))
+    current = {version.key for version in case.fresh.of(FileType.PACK)}
+    found = [(_bytes(pack for pack in each if pack.key in current), _bytes(each)) for each in _lasting(case)]
+    surviving, total = max(found, key=lambda each: each[0] / each[1], default=(0, 0))
     threshold = case.repository.thresholds.old_data_surviving
-    if surviving / total < threshold:
+    if total and surviving / total < threshold:
         yield case.finding(
             FindingId.OLD_DATA_DROPPED,
             Severity.HOLD,
@@ -71,11 +69,14 @@ def old_data_dropped(case: Case) -> Iterable[Finding]:
 
 
 def growth(case: Case) -> Iterable[Finding]:
-    """Net of what was hidden on the same days, so that `restic prune` repacking is no growth."""
+    """Net of what was hidden on the same days, so that `restic prune` repacking is no growth. Of a window, the days
+    that were over when a state was approved are known: a person has seen what they brought."""
     net = dict(case.fresh.net_bytes)
     now_there = _tally(case, FileType.PACK)[1]
+    until = case.baseline.approved_until
     for window in GROWTH_WINDOWS:
-        grown = sum(size for day, size in net.items() if day < window)
+        unseen = {day for day in range(window) if until is None or case.now - timedelta(days=day) > until}
+        grown = sum(size for day, size in net.items() if day in unseen)
         before = now_there - grown
         # The first day's upload is the first backup, which says nothing about the daily one.
         days = sorted(day for day in case.fresh.upload_days if window <= day < _horizon(case))
@@ -83,7 +84,7 @@ def growth(case: Case) -> Iterable[Finding]:
         if len(usual_days) < GROWTH_HISTORY:
             continue
         usual = median(max(net.get(day, 0), 0) for day in usual_days)
-        active = sum(day < window for day in case.fresh.upload_days)
+        active = len(unseen & case.fresh.upload_days)
         factor = case.repository.thresholds.growth
         if grown > GROWTH_FLOOR * before and grown > factor * usual * max(active, 1):
             yield case.finding(
@@ -116,13 +117,25 @@ def no_new_snapshot(case: Case) -> Iterable[Finding]:
         )
 
 
-def _lasting(case: Case) -> list[ObjectVersion]:
+def _lasting(case: Case) -> list[list[ObjectVersion]]:
     """The packs of the older state that had lasted for `baseline_days` by then: what honest forgets and prunes take
-    away is younger, mostly. All of them where those are less than half."""
-    packs = [version for version in case.baseline.old if file_type(version.key) is FileType.PACK]
-    newest = max((pack.last_modified for pack in packs), default=case.now)
+    away is younger, mostly. Where those are less than half of the bytes, either all of them or their older half has to
+    have lasted: in a young repository that changes a lot, the younger half is what the next forgets take away."""
+    packs = [version for version in case.baseline.old if file_type(version.key) is FileType.PACK and version.size]
+    if not packs:
+        return []
+    oldest_first = sorted(packs, key=lambda pack: pack.last_modified)
+    newest = oldest_first[-1].last_modified
     aged = [pack for pack in packs if newest - pack.last_modified >= timedelta(days=_horizon(case))]
-    return aged if 2 * sum(pack.size for pack in aged) >= sum(pack.size for pack in packs) else packs
+    if 2 * _bytes(aged) >= _bytes(packs):
+        return [aged]
+    summed = accumulate(pack.size for pack in oldest_first)
+    half = next(number for number, size in enumerate(summed, 1) if 2 * size >= _bytes(packs))
+    return [packs, oldest_first[:half]]
+
+
+def _bytes(packs: Iterable[ObjectVersion]) -> int:
+    return sum(pack.size for pack in packs)
 
 
 def _horizon(case: Case) -> int:

@@ -4,19 +4,22 @@ Amounts. An honest repository is a saw-tooth: snapshots pile up until `restic fo
 prune`. Its peak says nothing, so each full week counts with the least it had, and the highest of these over
 the last `baseline_days` is the level. A week is as long as most people wait between two prunes. Until there
 is a full week, the highest amount is the level. The price: a fall back to what there was a week ago cannot be
-told from a weekly forget. Because levels reach back over weeks, a threshold is compared with all that was
-lost since then, in however many states: 5% a day shows on the fifth day, 1% every minute at once.
+told from a weekly forget. States that a prune dropped count as well: what retention leaves of a week may be its
+peaks, and their headers, with the amounts, are never deleted. Because levels reach back over weeks, a threshold
+is compared with all that was lost since then, in however many states: 5% a day shows on the fifth day, 1% every
+minute at once.
 
 Approval. A state that a person approved caps what came before it: what was lost until then is accepted, and
 nothing after. It stays a level for itself however old it gets, so that erosion slower than `baseline_days`
 shows, too.
 
-Entries. Key files and `config` are compared with the approved state, else with the oldest one that is kept.
-Old data is compared with the approved state if it is younger than `baseline_days`, else with the oldest kept
-one that is: over longer times an honest repository replaces most of its data.
+Entries. Key files and `config` are compared with the oldest kept state since the approved one, which is that
+one itself unless a prune dropped it. Old data is compared with the oldest of these that is younger than
+`baseline_days`: over longer times an honest repository replaces most of its data.
 
 Security rules:
-- Only S3's clock counts; times inside snapshots can be forged.
+- Only S3's clock counts; times inside snapshots can be forged. What a person has accepted ends with the cut of the
+  state that was approved, not with the hour of the approval: what came in between was in no plan.
 - Once there is a full week, later states never lower a level within `baseline_days`, however many there are.
 """
 
@@ -24,6 +27,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from functions.domain.restic import FileType
 from functions.domain.state import StateHeader, Tally
@@ -54,13 +58,30 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """The last state that a person approved, kept or not: its header says what there was."""
+
+    header: StateHeader
+    week: tuple[StateHeader, ...] = ()
+    """Those cut in the week before it, kept or not: whoever approves at a peak has not promised the peak."""
+
+    @classmethod
+    def of(cls, header: StateHeader, before: Iterable[StateHeader]) -> "Approved":
+        """`before`: the chain below it, newest first, of which no more is taken than needed."""
+        begin = header.cut_time - WEEK
+        return cls(header, tuple(takewhile(lambda each: each.cut_time >= begin, before)))
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """What is known of the past. Empty: there is nothing to compare with, and nothing is found missing."""
 
     points: tuple[Point, ...] = ()
-    """Of kept states, oldest first."""
+    """Of states, dropped ones as well, oldest first."""
     approved: Point | None = None
     """The last state that a person approved."""
+    approved_week: tuple[Point, ...] = ()
+    """Of the week before it."""
     reference: tuple[ObjectVersion, ...] = ()
     """Entries that key files and config are compared with."""
     old: tuple[ObjectVersion, ...] = ()
@@ -77,9 +98,7 @@ class Baseline:
         recent = [each for each in points if each.cut_time >= now - timedelta(days=days)]
         levels = _weeks(points, recent, amount) or [amount(each) for each in recent]
         if self.approved is not None:
-            approved_at = self.approved.cut_time
-            before = [each for each in points if approved_at - WEEK <= each.cut_time <= approved_at]
-            levels.append(min(amount(each) for each in (*before, self.approved)))
+            levels.append(min(amount(each) for each in (self.approved, *self.approved_week)))
         return max(levels, default=0)
 
     def _capped(self) -> list[Point]:
@@ -106,30 +125,30 @@ class Comparands:
     old: StateHeader | None
 
 
-def comparands(kept: Iterable[StateHeader], approved: StateHeader | None, now: datetime, days: int) -> Comparands:
-    """Which of the `kept` states (in any order) the entries are to be read of."""
-    by_age = sorted((each for each in kept if each.cut_time < now), key=lambda header: header.cut_time)
+def comparands(kept: Iterable[StateHeader], approved: Approved | None, now: datetime, days: int) -> Comparands:
+    """Which of the `kept` states (in any order) the entries are to be read of; the approved one need not be kept."""
+    since = [each for each in kept if approved is None or each.cut_time >= approved.header.cut_time]
+    by_age = sorted((each for each in since if each.cut_time < now), key=lambda header: header.cut_time)
     begin = now - timedelta(days=days)
-    if approved is not None and approved.cut_time >= begin:
-        return Comparands(reference=approved, old=approved)
     # A state that was recorded before `restic init`, or before the first backup, would excuse whatever came after.
-    oldest = next((each for each in by_age if FileType.KEY in each.by_type), None)
+    with_keys = (each for each in by_age if FileType.KEY in each.by_type)
     with_data = (each for each in by_age if each.cut_time >= begin and FileType.PACK in each.by_type)
-    return Comparands(reference=approved or oldest, old=next(with_data, None))
+    return Comparands(reference=next(with_keys, None), old=next(with_data, None))
 
 
 def baseline(
-    kept: Iterable[StateHeader],
-    approved: StateHeader | None,
+    headers: Iterable[StateHeader],
+    approved: Approved | None,
     *,
     reference: Sequence[ObjectVersion] = (),
     old: Sequence[ObjectVersion] = (),
 ) -> Baseline:
-    """The baseline of `kept` states, with the entries of the two that `comparands` named."""
-    points = sorted(map(Point.of, kept), key=lambda point: point.cut_time)
+    """The baseline of `headers`, kept or not, with the entries of the two states that `comparands` named."""
+    points = sorted(map(Point.of, headers), key=lambda point: point.cut_time)
     return Baseline(
         points=tuple(points),
-        approved=Point.of(approved) if approved else None,
+        approved=Point.of(approved.header) if approved else None,
+        approved_week=tuple(map(Point.of, approved.week)) if approved else (),
         reference=tuple(reference),
         old=tuple(old),
     )

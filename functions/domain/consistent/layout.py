@@ -101,9 +101,13 @@ def malformed_name(case: Case) -> Iterable[Finding]:
 
 def alien_key(case: Case) -> Iterable[Finding]:
     """Once a person has approved a state with exactly this version, it is known."""
-    known = (
-        {(version.key, version.version_id) for version in case.baseline.reference} if case.baseline.approved else set()
-    )
+    until = case.baseline.approved_until
+    # The reference is a later state once a prune dropped the approved one: what came between the two, nobody saw.
+    known = {
+        (version.key, version.version_id)
+        for version in case.baseline.reference
+        if until is not None and version.last_modified <= until
+    }
     evidence = [
         evidence_of([version])
         for version in _aliens(case)

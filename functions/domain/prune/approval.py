@@ -5,16 +5,21 @@ Security rules:
   repository either.
 - What was decided first counts; nobody decides twice.
 - A rejection stops a plan that would need no approval, too.
+- Who approves a plan accepts its fresh state as it was cut, and nothing that came after that cut, however late the
+  approval is.
 - The task token that wakes the workflow is in none of these, and decides nothing: apply reads the approval.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
+from functions.domain.consistent.baseline import Approved
 from functions.domain.documents import Document, Instant
 from functions.domain.prune.plan import Phase, PrunePlan, Total, Waiting, plan_file
+from functions.domain.state import StateHeader
 from functions.domain.values import Digest, RepositoryName, StateId, VersionId
 from functions.domain.verdict import Outcome, SeenFinding
 
@@ -41,6 +46,8 @@ class ShelvedPlan(Document):
     execution: str
     state: StateId
     """The fresh state that it was drawn from."""
+    generation: int = Field(ge=1)
+    """Of that state."""
     drawn_at: Instant
     """S3's clock."""
     valid_until: Instant
@@ -83,6 +90,7 @@ class ShelvedPlan(Document):
             version_id=version_id,
             execution=plan.execution,
             state=plan.state,
+            generation=plan.generation,
             drawn_at=plan.drawn_at,
             valid_until=plan.valid_until,
             outcome=plan.outcome,
@@ -100,6 +108,11 @@ class ShelvedPlan(Document):
             findings=(*check, *plan.findings),
         )
 
+    @property
+    def does_nothing(self) -> bool:
+        """Neither deletes a version nor drops a state, or only shows what a prune would do."""
+        return self.dry_run or not (self.entries or self.drops)
+
     def is_good_at(self, now: datetime) -> bool:
         """Whether it can still be decided on; `now` is S3's clock."""
         return self.drawn_at <= now < self.valid_until
@@ -112,6 +125,10 @@ class Approval(Document):
 
     repository: RepositoryName
     plan: Digest
+    state: StateId
+    """The fresh state that the plan was drawn from: who approves the plan has seen what was found in it."""
+    generation: int = Field(ge=1)
+    """Of that state."""
     decision: Decision
     by: str
     """What the caller says of itself, for people to read; CloudTrail has the proof of who called."""
@@ -119,9 +136,32 @@ class Approval(Document):
     """S3's clock."""
 
 
+def last_approved(
+    approvals: Iterable[Approval], chain: Callable[[int], Iterable[StateHeader]], at: datetime
+) -> Approved | None:
+    """The newest state, cut at `at` or before, that a person approved with a plan drawn from it.
+
+    `chain`: the repository's headers from a generation on, newest first, of which no more are taken than needed. What
+    is no longer in the chain excuses nothing.
+    """
+    approved = (each for each in approvals if each.decision == "approved")
+    for each in sorted(approved, key=lambda approval: approval.generation, reverse=True):
+        headers = iter(chain(each.generation))
+        header = next(headers, None)
+        if header is not None and header.id == each.state and header.cut_time <= at:
+            return Approved.of(header, headers)
+    return None
+
+
+def from_generation(newest_first: Sequence[StateHeader]) -> Callable[[int], Iterable[StateHeader]]:
+    """For `last_approved`, where the chain is at hand."""
+    return lambda generation: (each for each in newest_first if each.generation <= generation)
+
+
 def approval_need(plan: PrunePlan, mode: ApprovalMode) -> Need:
     """Whether a person has to approve `plan`, where the repository's `approval` is `mode`."""
-    if not plan.batches:
+    # What a dropped state names may go with the next prune, so dropping alone is a matter for a person, too.
+    if not plan.batches and not plan.dropped:
         return "nothing-to-do"
     if mode == "always" or (mode == "hold" and plan.outcome != "pass"):
         return "needed"

@@ -145,6 +145,8 @@ class Draft:
         if is_flooded(history):
             self._flooded += 1
             self._waiting[Waits.FLOODED].entries += history.count - len(decisions)
+        if not going:
+            return
         kind = FileType.LOCK if is_under_locks(history.key) else file_type(history.key)
         for phase, entries in going.items():
             if len(self._open[phase]) + len(entries) > BATCH_ENTRIES:
@@ -158,12 +160,18 @@ class Draft:
     def _wait(self, decision: Decision) -> None:
         if not isinstance(decision.verdict, Waits):
             return
-        wait = self._waiting.setdefault(decision.verdict, _Sum())
+        wait = self._waiting.get(decision.verdict)
+        if wait is None:
+            wait = self._waiting[decision.verdict] = _Sum()
         wait.entries += 1
-        wait.bytes += decision.entry.size if isinstance(decision.entry, ObjectVersion) else 0
-        if decision.until is not None:
-            wait.first = min(wait.first or decision.until, decision.until)
-            wait.last = max(wait.last or decision.until, decision.until)
+        if isinstance(decision.entry, ObjectVersion):
+            wait.bytes += decision.entry.size
+        until = decision.until
+        if until is not None:
+            if wait.first is None or until < wait.first:
+                wait.first = until
+            if wait.last is None or until > wait.last:
+                wait.last = until
 
     def _close(self, phase: Phase) -> Iterator[Batch]:
         entries = self._open[phase]

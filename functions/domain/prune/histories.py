@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
 from functions.domain.cut import NotInOrder
 from functions.domain.state import Tally
-from functions.domain.values import ListedVersion, ObjectKey, ObjectVersion
+from functions.domain.values import ListedVersion, ObjectVersion
 
 
 class Histories:
@@ -37,33 +37,40 @@ class Histories:
 
     def __iter__(self) -> Iterator[KeyHistory]:
         """Raises NotInOrder."""
-        key: ObjectKey | None = None
-        entries: list[ListedVersion] = []
-        count = 0
-        for entry in self._listing:
+        listing = iter(self._listing)
+        newest = next(listing, None)
+        if newest is None:
+            return
+        # All in locals, and a list only for what lies beneath a key's newest entry: this is done ten million times.
+        key, beneath, count = newest.key, list[ListedVersion](), 1
+        versions, size, markers, matters = 0, 0, 1, True
+        if isinstance(newest, ObjectVersion):
+            versions, size, markers, matters = 1, newest.size, 0, False
+        for entry in listing:
             if isinstance(entry, ObjectVersion):
-                self._versions += 1
-                self._bytes += entry.size
+                versions += 1
+                size += entry.size
+                marker = False
             else:
-                self._markers += 1
-            if entry.key == key:
+                markers += 1
+                marker = True
+            if entry.key > key:
+                if matters:
+                    self._versions, self._bytes, self._markers = versions, size, markers
+                    yield KeyHistory(key, (newest, *beneath), count)
+                    beneath, count = [], 1
+                key, newest, matters = entry.key, entry, marker
+            elif entry.key == key:
+                matters = True
                 count += 1
                 if count <= MOST_ENTRIES:
-                    entries.append(entry)
-                continue
-            if key is not None:
-                if entry.key < key:
-                    raise NotInOrder(f"{entry.key!r} was listed after {key!r}; nothing was planned")
-                if _matters(entries):
-                    yield KeyHistory(key, tuple(entries), count)
-            key, entries, count = entry.key, [entry], 1
-        if key is not None and _matters(entries):
-            yield KeyHistory(key, tuple(entries), count)
+                    beneath.append(entry)
+            else:
+                raise NotInOrder(f"{entry.key!r} was listed after {key!r}; nothing was planned")
+        self._versions, self._bytes, self._markers = versions, size, markers
+        if matters:
+            yield KeyHistory(key, (newest, *beneath), count)
 
 
 def is_flooded(history: KeyHistory) -> bool:
     return history.count > len(history.entries) or history.count > MOST_ENTRIES
-
-
-def _matters(entries: list[ListedVersion]) -> bool:
-    return len(entries) > 1 or not isinstance(entries[0], ObjectVersion)

@@ -17,6 +17,11 @@ It goes only where Object Lock makes that impossible. Of a flooded key nothing g
 Keys that are not restic's go by the same rules: states name them, too. Keeping them for ever would let an
 attacker's junk cost for ever; that they are not restic's makes the plan wait for a person (`amounts`).
 
+The oldest version of a restic file stays while those above it are not all alike, whatever else lets it go. The checks
+take its bytes for the true ones, and call those that differ false. Were it to go first, a false version that a kept
+state names would pass for the true one, what was mended would be called false, and nobody could mend or acknowledge
+that: no prune would ever run again. It goes with a prune after the one that takes the false version.
+
 Deleting what may go makes nothing undeletable that was: the next newer entry of whatever lies beneath is then an
 entry that hides it as long, or the one that let this one go.
 
@@ -36,7 +41,6 @@ Security rules:
 - Nothing here asks what time it is: `now` is S3's clock.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,7 +50,7 @@ from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.documents import Part
 from functions.domain.prune.histories import is_flooded
 from functions.domain.repositories import Duration, PositiveDuration, Repository
-from functions.domain.restic import is_under_locks
+from functions.domain.restic import FileType, file_type, is_under_locks
 from functions.domain.values import NULL_VERSION, DeleteMarker, ListedVersion, ObjectVersion, VersionId
 
 LOCKS_GRACE = timedelta(days=1)
@@ -103,6 +107,8 @@ class Waits(StrEnum):
     """Its version id is `null`, which could come to name another version."""
     FLOODED = "flooded"
     """Its key has too many entries to be judged."""
+    FIRST = "first"
+    """It is the oldest version of its name, by which the checks tell the false ones above it."""
     COVERS = "covers"
     """A marker: a version that stays, or that cannot be seen to go, lies beneath it."""
     UPLOAD_PENDING = "upload-pending"
@@ -133,12 +139,12 @@ def decide_key(
     `history` has every entry of the key, or says by its count that it has not; `named` are all of its versions that
     kept states name. A marker goes if all versions beneath it do.
     """
-    return tuple(_decide(history, named, rules, now, covered=lambda decision: not decision.goes))
+    return _decide(history, named, rules, now, all_cover=False)
 
 
 def decide_markers(history: KeyHistory, rules: PruneRules, now: datetime) -> tuple[Decision, ...]:
     """What becomes of the markers of a key that was listed again: one goes only if no version lies beneath it."""
-    found = _decide(history, frozenset(), rules, now, covered=lambda _: True)
+    found = _decide(history, frozenset(), rules, now, all_cover=True)
     return tuple(each for each in found if isinstance(each.entry, DeleteMarker))
 
 
@@ -147,19 +153,16 @@ def grace_of(history: KeyHistory, rules: PruneRules) -> timedelta:
 
 
 def _decide(
-    history: KeyHistory,
-    named: frozenset[VersionId],
-    rules: PruneRules,
-    now: datetime,
-    *,
-    covered: Callable[[Decision], bool],
-) -> Iterator[Decision]:
+    history: KeyHistory, named: frozenset[VersionId], rules: PruneRules, now: datetime, *, all_cover: bool
+) -> tuple[Decision, ...]:
+    """`all_cover`: a version keeps the markers above it even if it goes."""
     if is_flooded(history):
         # The entries that were dropped from it could be anywhere between those that were kept.
-        return iter([Decision(entry, Waits.FLOODED, entry.last_modified) for entry in history.entries])
+        return tuple([Decision(entry, Waits.FLOODED, entry.last_modified) for entry in history.entries])
     grace = grace_of(history, rules)
     oldest_first: list[Decision] = []
     covers = False
+    first = _tells_the_others(history)
     for index in range(len(history.entries) - 1, -1, -1):
         entry = history.entries[index]
         successor = history.entries[index - 1] if index else None
@@ -167,9 +170,22 @@ def _decide(
             oldest_first.append(_decide_marker(entry, successor, covers, grace, rules, now))
         elif successor is not None:
             decision = _decide_version(entry, successor, named, grace, rules, now)
-            covers = covers or covered(decision)
+            if entry is first and decision.goes:
+                decision = Decision(entry, Waits.FIRST, decision.since)
+            covers = covers or all_cover or not decision.goes
             oldest_first.append(decision)
-    return reversed(oldest_first)
+    return tuple(reversed(oldest_first))
+
+
+def _tells_the_others(history: KeyHistory) -> ObjectVersion | None:
+    """The oldest version, where the checks still need it to tell the others."""
+    if len(history.entries) < 3:
+        return None
+    versions = [entry for entry in history.entries if isinstance(entry, ObjectVersion)]
+    bytes_above = {(version.size, version.etag) for version in versions[:-1]}
+    if len(bytes_above) < 2 or file_type(history.key) in (FileType.LOCK, FileType.ALIEN):
+        return None
+    return versions[-1]
 
 
 def _decide_version(

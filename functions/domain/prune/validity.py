@@ -45,7 +45,7 @@ def check_passed(
     for each in (CheckLevel.CONSISTENT, CheckLevel.CONTENT, CheckLevel.COMPLETE):
         if each not in judged and (level.includes(each) or each is CheckLevel.CONSISTENT):
             raise PruneRefused(
-                f"{by} did not judge whether state {fresh.id[:12]} is {each}; nothing was planned; run `rwm prune` again"
+                f"{by} did not judge state {fresh.id[:12]} at level {each}; nothing was planned; run `rwm prune` again"
             )
     outcomes = newest_outcomes(fresh, of_state)
     if failed := [level for level, outcome in outcomes.items() if outcome == "fail"]:

@@ -24,30 +24,27 @@ from tests.fakes.s3_server import S3Server
 from tests.record.world import BUCKET, World
 
 DAY = timedelta(days=1)
+FORGET = ("forget", "--keep-daily", "7", "--keep-weekly", "4", "--prune")
 
 
-@dataclass
-class Life:
-    """A host, its maintenance and its repository; time passes on the fake's clock alone."""
+class Host:
+    """A host that backs up, and its maintenance; time passes on the fake's clock alone."""
 
-    server: S3Server
-    clock: FakeClock
-    folder: Path
-    world: World
-
-    def __post_init__(self) -> None:
-        self.restic = Restic(self.server.endpoint, BUCKET, "owner", "any secret", self.folder)
-        self.source = self.folder / "source"
+    def __init__(self, server: S3Server, bucket: str, prefix: str, folder: Path) -> None:
+        self.s3 = server.fake
+        self.clock: FakeClock = server.fake.clock
+        self.folder = folder
+        self._bucket = bucket
+        self._key_prefix = f"{prefix}/" if prefix else ""
+        self.restic = Restic(server.endpoint, f"{bucket}/{prefix}".rstrip("/"), "owner", "any secret", folder)
+        self.source = folder / "source"
         self.source.mkdir()
         self.random = random.Random(7)
 
-    @classmethod
-    def begin(cls, server: S3Server, folder: Path, **settings: object) -> "Life":
-        world = World.over(server.fake, maintenance="create", **settings)
-        life = cls(server, server.fake.clock, folder, world)
-        life.restic.run("init", "--repository-version", "1")
-        (life.source / "photographs").write_bytes(life.random.randbytes(3_000_000))
-        return life
+    def init(self, photographs: int = 3_000_000) -> None:
+        """`photographs`: bytes of what never changes."""
+        self.restic.run("init", "--repository-version", "1")
+        self.write("photographs", photographs)
 
     def write(self, name: str, size: int) -> None:
         (self.source / name).write_bytes(self.random.randbytes(size))
@@ -56,6 +53,18 @@ class Life:
         # restic's own clock is this machine's; what `forget` counts by is the time a snapshot says.
         now = f"{self.clock.now():%Y-%m-%d %H:%M:%S}"
         self.restic.run("backup", "--time", now, "--tag", tag, str(self.source))
+
+    def ordinary_day(self, day: int) -> None:
+        """New and changed files, a backup; now and then what else happens to a repository."""
+        self.write("diary", 5_000 + 100 * day)
+        self.write(f"letter-{day % 20}", 20_000)
+        self.back_up()
+        self.clock.advance(timedelta(minutes=5))
+        if day % 10 == 4:
+            self.restic.run("tag", "--add", "keep-in-mind", "latest")
+            self.clock.advance(timedelta(minutes=5))
+        if day % 7 == 6:
+            self.restic.run(*FORGET)
 
     def killed_backup(self) -> None:
         """A restic that dies with its lock file still there."""
@@ -84,13 +93,35 @@ class Life:
             "AWS_DEFAULT_REGION": "us-east-1",
             "RESTIC_PASSWORD": "a test's password",
             "RESTIC_CACHE_DIR": str(self.folder / "restic"),
-            "RESTIC_REPOSITORY": f"s3:{self.server.endpoint}/{BUCKET}",
+            "RESTIC_REPOSITORY": f"s3:{self.restic.endpoint}/{self.restic.path}",
         }
 
     def _locks(self) -> int:
-        entries = self.world.s3.everything(BUCKET)
+        entries = self.s3.everything(self._bucket)
         current = [entry for entry in entries if entry.is_latest and not entry.version.is_delete_marker]
-        return sum(entry.version.key.startswith("locks/") for entry in current)
+        return sum(entry.version.key.startswith(f"{self._key_prefix}locks/") for entry in current)
+
+    def next_day(self, morning: datetime) -> None:
+        self.clock.advance_to(morning + DAY)
+
+
+@dataclass
+class Life:
+    """A host, its repository, and what record and the check say of it."""
+
+    host: Host
+    world: World
+
+    def __post_init__(self) -> None:
+        self.clock = self.host.clock
+        self.restic = self.host.restic
+
+    @classmethod
+    def begin(cls, server: S3Server, folder: Path, **settings: object) -> "Life":
+        world = World.over(server.fake, maintenance="create", **settings)
+        life = cls(Host(server, BUCKET, "", folder), world)
+        life.host.init()
+        return life
 
     def look(self) -> tuple[SeenFinding, ...]:
         """What the schedule's record says of the state that it records now."""
@@ -112,9 +143,6 @@ class Life:
         declared = Migration(since=now, until=now + timedelta(hours=1))
         migrations = (*self.world.repository.migrations, declared)
         self.world.repository = self.world.repository.model_copy(update={"migrations": migrations})
-
-    def next_day(self, midnight: datetime) -> None:
-        self.clock.advance_to(midnight + DAY)
 
 
 def loud(findings: Sequence[SeenFinding]) -> list[str]:

@@ -94,6 +94,25 @@ def test_of_old_data_what_had_lasted_counts_so_that_daily_churn_is_no_loss() -> 
     assert "old-data-dropped" in told([*lost, lasting], Baseline(old=before))
 
 
+def test_where_most_has_lasted_young_packs_do_not_stand_for_what_is_lost_of_it() -> None:
+    lasting = [put(pack(f"photographs {year}"), 90, size=15_000) for year in range(2)]
+    baseline = Baseline(old=versions([*healthy(packs=20), *lasting]))
+    assert told([*healthy(packs=20), *lasting], baseline) == {}
+    assert "old-data-dropped" in told([*healthy(packs=20), lasting[0]], baseline)
+
+
+def test_a_young_repository_of_which_half_changes_every_week_has_lost_nothing_old() -> None:
+    """Forget takes the younger half, day by day's database; a month's age nothing has yet."""
+    base = put(pack("photographs"), 12, size=10_000)
+    before = versions([*healthy(packs=8), base])
+    forgotten = [base, *(put(pack(f"later {day}"), day, size=1000) for day in range(8))]
+    baseline = Baseline(old=before)
+    assert told([*healthy(packs=0), *forgotten], baseline) == {}
+    assert "old-data-dropped" in told([*healthy(packs=8), *forgotten[1:]], baseline), "the older half is gone"
+    half = [*healthy(packs=8)[:-4], *forgotten[1:], put(pack("photographs"), 12, size=10_000)]
+    assert told(half, baseline) == {}
+
+
 # --- growth --------------------------------------------------------------------------------------------
 
 
@@ -145,6 +164,17 @@ def test_growth_is_more_than_a_tenth_of_what_was_there(size: int, is_growth: boo
     there = sum(each.size for each in versions(daily(20)) if each.key.startswith("data/"))
     assert there == 11_800
     assert ("growth" in told([*daily(20), put(pack("today"), 0.5, size=size)], Baseline())) is is_growth
+
+
+def test_growth_that_a_person_has_seen_is_not_found_again_and_what_grows_after_it_is() -> None:
+    """Of the day on which the state was approved, nobody knows how much came before: it counts to its end."""
+    grown = [*daily(20), put(pack("photographs"), 3.5, size=11_000)]
+    assert "growth" in told(grown, Baseline())
+    assert told(grown, Baseline(approved=point(3, data=22_800))) == {}
+    assert "growth" in told(grown, Baseline(approved=point(3.2, data=22_800)))
+    assert "growth" in told(grown, Baseline(approved=point(4, data=11_800)))
+    again = [*grown, put(pack("encrypted"), 0.5, size=11_000)]
+    assert "growth" in told(again, Baseline(approved=point(3, data=22_800)))
 
 
 def test_the_factor_of_growth_is_the_repositorys() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.domain.consistent.baseline import Baseline, Comparands, Point, baseline, comparands
+from functions.domain.consistent.baseline import Approved, Baseline, Comparands, Point, baseline, comparands
 from functions.domain.cut import take_cut
 from functions.domain.restic import FileType
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
@@ -81,7 +81,10 @@ def test_an_approved_state_counts_however_old_it_is() -> None:
 
 def test_a_state_approved_at_the_peak_of_a_saw_tooth_does_not_raise_the_level() -> None:
     points = tuple(point(day, snapshots=8 + (60 - day) % 7) for day in range(60, 0, -1))
-    assert Baseline(points=points, approved=points[27]).level(snapshots, NOON, 30) == 8
+    at_the_peak = Baseline(points=points, approved=points[27], approved_week=points[20:27])
+    assert at_the_peak.level(snapshots, NOON, 30) == 8
+    dropped_since = Baseline(points=points[28:], approved=points[27], approved_week=points[20:27])
+    assert dropped_since.level(snapshots, NOON, 30) == 8
 
 
 def test_a_repository_that_only_grows_is_compared_with_what_it_had_a_week_before_the_last_state() -> None:
@@ -102,12 +105,16 @@ def test_a_flood_of_later_states_never_lowers_a_level(amounts: list[int], flood:
 
 def test_entries_are_compared_with_the_approved_state_while_it_is_young() -> None:
     old, middle, approved, new = header(40), header(20), header(10), header(1)
-    assert comparands([new, old, middle, approved], approved, NOON, 30) == Comparands(reference=approved, old=approved)
+    assert comparands([new, old, middle, approved], Approved(approved), NOON, 30) == Comparands(
+        reference=approved, old=approved
+    )
 
 
 def test_old_data_is_compared_with_a_state_within_the_baselines_days() -> None:
     approved, middle, new = header(90), header(29), header(1)
-    assert comparands([new, middle, approved], approved, NOON, 30) == Comparands(reference=approved, old=middle)
+    assert comparands([new, middle, approved], Approved(approved), NOON, 30) == Comparands(
+        reference=approved, old=middle
+    )
 
 
 def test_without_approval_entries_are_compared_with_the_oldest_kept_state() -> None:
@@ -116,15 +123,39 @@ def test_without_approval_entries_are_compared_with_the_oldest_kept_state() -> N
     assert comparands([], None, NOON, 30) == Comparands(reference=None, old=None)
 
 
+def test_where_the_approved_state_was_dropped_entries_are_compared_with_the_next_that_is_kept() -> None:
+    older, approved, following, new = header(60), header(20), header(15), header(1)
+    kept = [older, following, new]
+    assert comparands(kept, Approved(approved), NOON, 30) == Comparands(reference=following, old=following)
+
+
+def test_an_approved_state_of_before_restic_init_excuses_no_key_file_that_came_after() -> None:
+    approved, first, new = header(20, initialised=False), header(10), header(1)
+    assert comparands([approved, first, new], Approved(approved), NOON, 30) == Comparands(reference=first, old=first)
+
+
+def test_the_approved_state_itself_is_compared_with_nothing_older() -> None:
+    older, approved = header(20), header(0)
+    assert comparands([older], Approved(approved), NOON, 30) == Comparands(reference=None, old=None)
+
+
 def test_a_state_of_before_restic_init_is_nothing_to_compare_with() -> None:
     empty, first = header(20, initialised=False), header(10)
     assert comparands([empty, first], None, NOON, 30) == Comparands(reference=first, old=first)
 
 
 def test_the_amounts_come_from_the_headers() -> None:
-    made = baseline([header(1), header(3)], header(3))
+    made = baseline([header(1), header(3)], Approved(header(3), (header(5),)))
     assert [each.cut_time for each in made.points] == [ago(3), ago(1)]
     tally = header(1).by_type
     assert made.points[1].snapshots == tally[FileType.SNAPSHOT].objects
     assert made.points[1].data_bytes == tally[FileType.PACK].bytes
     assert made.approved_until == ago(3)
+    assert [each.cut_time for each in made.approved_week] == [ago(5)]
+
+
+def test_of_the_chain_below_an_approved_state_a_week_counts_and_no_more_is_read() -> None:
+    below = iter([header(4), header(9.9), header(10.1), header(11)])
+    approved = Approved.of(header(3), below)
+    assert [each.cut_time for each in approved.week] == [ago(4), ago(9.9)]
+    assert len(list(below)) == 1

@@ -13,23 +13,11 @@ from tests.record.world import ALPHA
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason=MISSING)
 
-DAYS = 365 if os.environ.get("RWM_LONG") == "1" else 30
-FORGET = ("forget", "--keep-daily", "7", "--keep-weekly", "4", "--prune")
+LONG = os.environ.get("RWM_LONG") == "1"
+DAYS = 365
 
 
-def ordinary_day(life: Life, day: int) -> None:
-    """New and changed files, a backup; now and then what else happens to a repository."""
-    life.write("diary", 5_000 + 100 * day)
-    life.write(f"letter-{day % 20}", 20_000)
-    life.back_up()
-    life.clock.advance(timedelta(minutes=5))
-    if day % 10 == 4:
-        life.restic.run("tag", "--add", "keep-in-mind", "latest")
-        life.clock.advance(timedelta(minutes=5))
-    if day % 7 == 6:
-        life.restic.run(*FORGET)
-
-
+@pytest.mark.skipif(not LONG, reason="RWM_LONG=1: a year; tests/prune/test_honest_life.py has a month of this life")
 def test_an_honest_life_raises_no_fail_and_no_hold(tmp_path: Path) -> None:
     with server() as running:
         life = Life.begin(running, tmp_path)
@@ -40,15 +28,15 @@ def test_an_honest_life_raises_no_fail_and_no_hold(tmp_path: Path) -> None:
                 life.declare_migration()
                 life.restic.run("migrate", "upgrade_repo_v2")
             if day % 10 == 8:
-                life.killed_backup()
+                life.host.killed_backup()
                 life.clock.advance(timedelta(hours=1))
                 said[1000 + day] = loud(life.look())
                 life.restic.run("unlock")
-            ordinary_day(life, day)
+            life.host.ordinary_day(day)
             said[day] = loud(life.look())
             if day % 10 == 9:
                 said[2000 + day] = sorted(life.check())
-            life.next_day(morning)
+            life.host.next_day(morning)
         life.restic.run("check")
         assert {day: findings for day, findings in said.items() if findings} == {}
         assert life.world.notifier.notices == []
@@ -68,8 +56,8 @@ def what_the_thief_of_both_keys_does(life: Life) -> None:
         assert life.check() == found
         return found
 
-    life.write("photographs", 3_000_000)
-    life.back_up(tag="encrypted")
+    life.host.write("photographs", 3_000_000)
+    life.host.back_up(tag="encrypted")
     assert ids() == {"growth"}
     life.restic.run("forget", "--keep-tag", "encrypted", "--prune")
     assert {"snapshots-dropped", "old-data-dropped"} <= ids()
@@ -79,7 +67,7 @@ def what_the_thief_of_both_keys_does(life: Life) -> None:
 def test_a_changed_password_is_found_until_a_person_acknowledges_and_silent_after(tmp_path: Path) -> None:
     with server() as running:
         life = Life.begin(running, tmp_path)
-        life.back_up()
+        life.host.back_up()
         assert loud(life.look()) == []
         (first,) = life.key_files()
         (tmp_path / "password").write_text("a test's password")
@@ -88,7 +76,7 @@ def test_a_changed_password_is_found_until_a_person_acknowledges_and_silent_afte
         assert {each.id for each in life.look()} == {"key-file-added"}
         life.world.acknowledge()
         life.clock.advance(timedelta(days=1))
-        life.back_up()
+        life.host.back_up()
         assert loud(life.look()) == []
         hint = first.removeprefix("keys/")
         life.restic.run("key", "passwd", "--key-hint", hint, "--new-password-file", str(tmp_path / "password"))
@@ -97,7 +85,7 @@ def test_a_changed_password_is_found_until_a_person_acknowledges_and_silent_afte
         assert first not in life.key_files()
         life.world.acknowledge()
         life.clock.advance(timedelta(days=1))
-        life.back_up()
+        life.host.back_up()
         assert loud(life.look()) == []
         life.restic.run("check")
 
@@ -105,7 +93,7 @@ def test_a_changed_password_is_found_until_a_person_acknowledges_and_silent_afte
 def test_a_migration_that_nobody_declared_fails(tmp_path: Path) -> None:
     with server() as running:
         life = Life.begin(running, tmp_path)
-        life.back_up()
+        life.host.back_up()
         assert loud(life.look()) == []
         life.clock.advance(timedelta(days=1))
         life.restic.run("migrate", "upgrade_repo_v2")

@@ -124,6 +124,14 @@ def test_an_alien_key_in_the_approved_state_is_known_and_another_version_of_it_i
     assert "alien-key" in found([*entries, put("notes.txt", 0.1)], baseline=approved)
 
 
+def test_an_alien_key_that_came_between_the_approved_state_and_the_one_that_stands_for_it_is_not_known() -> None:
+    """Once a prune dropped the approved one, a later state is the reference: what is new in that, nobody approved."""
+    entries = [*healthy(), put("notes.txt", 2), put("later.txt", 0.5)]
+    approved = Baseline(approved=point(1), reference=versions(entries))
+    (evidence,) = found(entries, baseline=approved)["alien-key"].evidence
+    assert evidence.key == "later.txt"
+
+
 def test_an_alien_key_in_a_state_that_nobody_approved_is_not_known() -> None:
     entries = [*healthy(), put("notes.txt", 9)]
     assert "alien-key" in found(entries, baseline=Baseline(reference=versions(entries)))

@@ -200,3 +200,30 @@ def test_without_a_default_retention_of_ours_or_with_bypass_nothing_waits_for_it
     object_lock: bool, settings: dict[str, object]
 ) -> None:
     assert rules_of(object_lock=object_lock, **settings).default_retention == timedelta(0)
+
+
+# --- the version by which the checks tell the others -------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [KEY, "config", named("keys", "key"), named("snapshots", "s"), named("index", "i")])
+def test_the_oldest_version_stays_while_those_above_it_are_not_all_alike(key: str) -> None:
+    mended, poison, true = put(11, key, etag="true"), put(15, key, etag="poison"), put(20, key, etag="true")
+    assert decide(mended, poison, true, pinned=("v15",)) == {"v15": Waits.NAMED, "v20": Waits.FIRST}
+    assert decide(mended, poison, true) == {"v15": Reason.REPLACED, "v20": Waits.FIRST}, "not even with it"
+    assert decide(mended, true) == {"v20": Reason.REPLACED}
+    assert decide(hide(10, key), poison, true) == {
+        "m10": Reason.SPENT_MARKER,
+        "v15": Reason.HIDDEN,
+        "v20": Reason.REPLACED,
+    }
+
+
+def test_a_marker_over_the_oldest_version_that_stays_covers_it() -> None:
+    found = decide(hide(10), put(11, etag="true"), put(15, etag="poison"), put(20, etag="true"))
+    assert found == {"m10": Waits.COVERS, "v11": Reason.HIDDEN, "v15": Reason.REPLACED, "v20": Waits.FIRST}
+
+
+@pytest.mark.parametrize("key", ["notes.txt", LOCK])
+def test_of_what_the_checks_do_not_compare_the_oldest_version_goes(key: str) -> None:
+    found = decide(put(11, key, etag="c"), put(15, key, etag="b"), put(20, key, etag="a"))
+    assert {verdict in set(Reason) for verdict in found.values()} == {True}

@@ -78,17 +78,17 @@ def test_a_check_that_did_not_go_as_deep_as_the_repository_s_refuses() -> None:
     consistent = judge(state, by=EXECUTION).verdict
     content = judge(state, level=CheckLevel.CONTENT, by=EXECUTION).verdict
     of_yesterday = judge(state, level=CheckLevel.CONTENT, by="yesterday's").verdict
-    with pytest.raises(PruneRefused, match="did not judge whether state .* is content"):
+    with pytest.raises(PruneRefused, match="did not judge state .* at level content"):
         check_passed(state, [consistent, of_yesterday], EXECUTION, CheckLevel.CONTENT)
     assert check_passed(state, [consistent, content], EXECUTION, CheckLevel.CONTENT) == "pass"
-    with pytest.raises(PruneRefused, match="is complete"):
+    with pytest.raises(PruneRefused, match="at level complete"):
         check_passed(state, [consistent, content], EXECUTION, CheckLevel.COMPLETE)
 
 
 def test_a_check_of_the_posture_alone_is_never_enough() -> None:
     state = header()
     posture = judge(state, level=CheckLevel.POSTURE, by=EXECUTION).verdict
-    with pytest.raises(PruneRefused, match="is consistent"):
+    with pytest.raises(PruneRefused, match="at level consistent"):
         check_passed(state, [posture], EXECUTION, CheckLevel.POSTURE)
 
 
