@@ -9,9 +9,10 @@ from pathlib import Path
 from bench.check import CHECK
 from bench.figures import conclude
 from bench.part import CannotMeasure, Part
+from bench.prune import PRUNE
 from bench.raw import Recorder
 
-PARTS = (CHECK,)
+PARTS = (CHECK, PRUNE)
 BUILD = Path(__file__).parents[1] / "build"
 
 

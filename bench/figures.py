@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench import raw
-from bench.part import Figures, Part
+from bench.part import Figures, Part, Target
 from bench.raw import Record
 
 
@@ -20,20 +20,25 @@ def conclude(parts: Iterable[Part], records: Path, written: Path) -> list[str]:
     missed: list[str] = []
     for part in parts:
         figures = part.figures(raw.read(records, part.name))
-        before = {name: value for name, value in before.items() if name.split(".")[0] != part.name} | dict(figures)
+        ours = (part.name, *part.beginnings)
+        before = {name: value for name, value in before.items() if name.split(".")[0] not in ours} | dict(figures)
         missed += misses(figures, part.targets)
     written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n")
     return missed
 
 
-def misses(figures: Figures, targets: Mapping[str, float]) -> list[str]:
-    """A figure that is not there misses its target too."""
-    return [
-        f"MISSED {name}: {figures.get(name, 'not measured')}; at most {most:g} was to be reached"
-        for name, most in targets.items()
-        if not isinstance(figures.get(name), int | float) or figures[name] > most
-    ]
+def misses(figures: Figures, targets: Mapping[str, Target]) -> list[str]:
+    """A figure that is not there misses its target too, if it has to be there."""
+    found: list[str] = []
+    for name, target in targets.items():
+        value = figures.get(name)
+        if not isinstance(value, int | float):
+            if not target.if_measured:
+                found.append(f"MISSED {name}: not measured; {target} was to be reached")
+        elif not target.holds(value):
+            found.append(f"MISSED {name}: {value}; {target} was to be reached")
+    return found
 
 
 def median_seconds(records: Sequence[Record], subject: str, **what: object) -> float | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.part import CannotMeasure
 
-_KIBIBYTES = 1 if sys.platform == "darwin" else 1024
+KIBIBYTES = 1 if sys.platform == "darwin" else 1024
 """Of the kernel's unit of a peak."""
 
 
@@ -45,4 +45,4 @@ def measured(command: Sequence[str], directory: Path, environment: Mapping[str, 
     if process.returncode != 0:
         end = (complaint or said).strip()[-500:]
         raise CannotMeasure(f"{' '.join(command)} failed with {process.returncode}; it was not measured. {end}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KIBIBYTES, said)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIBIBYTES, said)

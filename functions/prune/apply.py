@@ -103,6 +103,9 @@ if TYPE_CHECKING:
 THREADS = 8
 CALL_ENTRIES = 125
 """Of one call. S3 works through the entries of a call one after the other, and a stop counts from the next call on."""
+LISTED_TOGETHER = 250
+"""Keys that one listing looks for, at least. A page has a thousand entries: cut finer, several listings would read the
+same pages, at S3's expense and ours."""
 ATTEMPTS = 5
 """Of an entry that S3 is too busy for."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
@@ -280,7 +283,7 @@ def _check_valid(
 
 def _list(ports: ApplyPorts, keys: Sequence[ObjectKey]) -> list[KeyHistory]:
     """Every entry of each of `keys` as listed now, in key order; several listings side by side."""
-    size = max(1, -(-len(keys) // ports.threads))
+    size = max(LISTED_TOGETHER, -(-len(keys) // ports.threads))
     runs = [keys[start : start + size] for start in range(0, len(keys), size)]
     with ThreadPoolExecutor(ports.threads) as threads:
         return list(chain.from_iterable(threads.map(lambda run: list(ports.histories.of(run)), runs)))

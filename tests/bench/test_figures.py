@@ -139,7 +139,7 @@ def test_what_cannot_be_measured_fails_and_leaves_the_figures_alone(
 
 
 def test_a_process_is_measured_whole(tmp_path: Path) -> None:
-    work = "import time; held = bytes(100 << 20); time.sleep(0.3); [n for n in range(10**6)]; print('done')"
+    work = "import time; held = b'x' * (100 << 20); time.sleep(0.3); [n for n in range(10**6)]; print('done')"
     run = measured([sys.executable, "-c", work], tmp_path, {})
     assert run.output == "done\n"
     assert run.seconds > 0.3

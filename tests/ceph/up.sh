@@ -1,11 +1,13 @@
 #!/bin/bash
-# Start a Ceph RADOS Gateway (Debian's packages, memory only, loopback only), or leave a running one as it is.
+# Start a Ceph RADOS Gateway (Debian's packages, in memory, loopback only), or leave a running one as it is.
 # Its state is in $RWM_CEPH_DIR (default: build/ceph of this checkout); `env` there names the endpoint and the keys.
+# $RWM_CEPH_STORE=bluestore keeps objects on disk, as a server in earnest does, and waits for the disk (make bench).
 # Exit code 77: Ceph is not installed and cannot be from here; the reason is printed.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=${RWM_CEPH_DIR:-$root/build/ceph}
+store=${RWM_CEPH_STORE:-memstore}
 packages=(ceph-mon ceph-mgr ceph-osd ceph-common radosgw)
 
 installed() { command -v ceph-mon ceph-mgr ceph-osd radosgw radosgw-admin >/dev/null; }
@@ -80,8 +82,11 @@ mgr_data = $dir/mgr
 mgr_initial_modules =
 [osd]
 osd_data = $dir/osd
-osd_objectstore = memstore
+osd_objectstore = $store
 memstore_device_bytes = $((4 << 30))
+bluestore_block_size = $((8 << 30))
+bluestore_block_create = true
+osd_memory_target = $((2 << 30))
 osd_class_dir = $classes
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 2
