@@ -11,7 +11,8 @@ Only the approver's role may call it.
 Security rules:
 - What is laid to rest is the evidence of one verdict, named by its full digest: what came after it is not covered.
 - What is wrong now (standing evidence, findings without evidence) is refused: it has to be mended.
-- `by` is what the caller says of itself, for people to read. CloudTrail has the proof of who called.
+- `by` is what the caller says of itself, for people to read. CloudTrail, where it logs calls of functions, has the
+  proof of who called.
 """
 
 from collections.abc import Callable, Mapping

@@ -89,6 +89,7 @@ class FindingId(StrEnum):
     # a prune's plan
     PRUNE_FREES_MUCH = "prune-frees-much"
     PRUNE_TAKES_ALIENS = "prune-takes-aliens"
+    PRUNE_AFTER_UNANSWERED = "prune-after-unanswered"
     # locks
     LOCKS_MISSING = "locks-missing"
     LOCKS_LATE = "locks-late"

@@ -37,7 +37,7 @@ class Hold:
 
     state: StateId
     by: str
-    """What the caller said of itself; CloudTrail has the proof."""
+    """What the caller said of itself; CloudTrail has the proof, where it logs calls of functions."""
     at: datetime
     why: str
 

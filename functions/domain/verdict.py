@@ -34,6 +34,10 @@ _BEST_FIRST: tuple[Outcome, ...] = ("pass", "hold", "fail")
 _WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
 
 
+BY_RECORD = "record"
+"""Who judged a state as it was recorded. No execution may have this name."""
+
+
 class CheckLevel(StrEnum):
     """How deep a check looks; each includes those before it."""
 

@@ -15,7 +15,8 @@ Security rules:
 - A decision names the full digest of one plan, and is written once: who comes second is told what was decided.
 - A plan that expired, on S3's clock, is not decided on any more.
 - The decision is written before anybody is woken, and whoever calls again wakes again, by what was decided.
-- `by` is what the caller says of itself, for people to read. CloudTrail has the proof of who called.
+- `by` is what the caller says of itself, for people to read. CloudTrail, where it logs calls of functions, has the
+  proof of who called.
 - The token is in no answer, no log and no error.
 """
 

@@ -12,7 +12,8 @@ Only the approver's role may call it.
 Security rules:
 - A state is named by its full id.
 - What is dropped cannot be held: its versions may be gone, and a hold would promise what nobody can keep.
-- Who released what is kept. `by` is what the caller says of itself; CloudTrail has the proof of who called.
+- Who released what is kept. `by` is what the caller says of itself; CloudTrail has the proof of who called, where
+  it logs calls of functions.
 """
 
 from collections.abc import Callable, Mapping

@@ -56,7 +56,7 @@ from functions.domain.ports import (
     VerdictReader,
     VersionLister,
 )
-from functions.domain.prune.amounts import odd
+from functions.domain.prune.amounts import odd, unanswered
 from functions.domain.prune.approval import ShelvedPlan, approval_need, from_generation, last_approved
 from functions.domain.prune.draft import Basis, Batch, Draft, PlanUnsound
 from functions.domain.prune.histories import Histories
@@ -150,7 +150,7 @@ def _plan_prune(
         )
         draft = Draft(basis, Histories(ports.lister.versions()), pinned)
         items = _write_batches(repository, execution, draft.batches(), ports.records, threads)
-    plan = draft.plan(_oddities(draft, situation, repository))
+    plan = draft.plan(_oddities(draft, situation, repository, dropped))
     version_id = ports.records.put(plan_file(plan.repository, execution), plan.canonical())
     shelved = ShelvedPlan.of(
         plan,
@@ -184,6 +184,17 @@ class _Situation:
     approved: Approved | None
     holds: frozenset[StateId]
     verdicts: Mapping[StateId, Sequence[Verdict]]
+
+    @property
+    def dirty(self) -> int:
+        """Kept states between the one that a person approved last and the fresh one, whose verdicts have a FAIL or a
+        HOLD. Of the fresh one the check says so itself."""
+        since = self.approved.header.generation if self.approved else 0
+        return sum(
+            bool({"hold", "fail"} & set(newest_outcomes(each, self.verdicts.get(each.id, ())).values()))
+            for each in self.kept
+            if since < each.generation < self.fresh.generation
+        )
 
     @property
     def holds_of_checks(self) -> tuple[SeenFinding, ...]:
@@ -253,12 +264,16 @@ def _to_drop(situation: _Situation, repository: Repository) -> frozenset[StateId
     return frozenset(fate.state.id for fate in fates if not fate.kept)
 
 
-def _oddities(draft: Draft, situation: _Situation, repository: Repository) -> list[SeenFinding]:
+def _oddities(
+    draft: Draft, situation: _Situation, repository: Repository, dropped: frozenset[StateId]
+) -> list[SeenFinding]:
     thresholds = repository.thresholds
     level = baseline(situation.headers, situation.approved).level(
         lambda point: point.data_bytes, situation.now, thresholds.baseline_days
     )
-    found = odd(draft.totals, level, thresholds, repository.repository, situation.now)
+    found = [*odd(draft.totals, level, thresholds, repository.repository, situation.now)]
+    if dropped:
+        found += unanswered(situation.dirty, repository.repository, situation.now)
     return [seen(finding) for finding in found]
 
 

@@ -41,9 +41,7 @@ from functions.domain.restic import FileType
 from functions.domain.roots import manifest_root
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
-from functions.domain.verdict import CheckLevel, Verdict, conclude, news
-
-BY_RECORD = "record"
+from functions.domain.verdict import BY_RECORD, CheckLevel, Verdict, conclude, news
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,119 +1,40 @@
-"""`make demo`: back up, record, attack, restore; every part real, on one machine, in about a minute.
+"""`make demo`: back up, record, attack, restore, prune; every part real, on one machine, in two minutes.
 
 The story: two repositories. Alpha's host may hide objects (the worst case), beta's may not (the default).
-Somebody takes both hosts. Everything said on the screen was checked; what is not so ends the demo with an
-error. The figures are in build/demo.json, the records they are derived from in build/raw/demo/.
+Somebody takes both hosts. Meanwhile beta's maintenance forgets old snapshots, and in the end a prune gives their space
+back. Everything said on the screen was checked; what is not so ends the demo with an error. The figures are in
+build/demo.json, the records they are derived from in build/raw/demo/.
 """
 
 import json
-import os
-import random
 import secrets
 import shutil
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from functions.configuration import read_toml
-from functions.domain.repositories import Configuration, Repository
 from local.credentials import PRINCIPALS, issue_profiles
+from local.demo import prune
 from local.demo.attack import Damage, Prey, keys_of, try_to_destroy, try_to_hide_everything, wreck
 from local.demo.evidence import DemoFailed, Evidence
 from local.demo.figures import write_figures
+from local.demo.inbox import Inbox
+from local.demo.sources import change, fill
+from local.demo.stage import DIRECTORY, Stage
 from local.demo.story import Story
 from local.deploy import deploy
 from local.embedded import ACCOUNT, PYTHON, REGION, EmbeddedAws, NotStarted
 from local.synthesis import ROOT, SynthesisFailed, synthesize
 
-DIRECTORY = ROOT / "build" / "demo"
 RAW = ROOT / "build" / "raw" / "demo"
 REPOSITORIES = Path(__file__).with_name("repositories.toml")
 TARGET = "rwm-restore-alpha"
 SECRET = "rwm-demo-restic-password"
-RECORDED_WITHIN_SECONDS = 45
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What every scene needs."""
-
-    aws: EmbeddedAws
-    configuration: Configuration
-    evidence: Evidence
-    story: Story
-    password: str
-
-    def repository(self, name: str) -> Repository:
-        return next(each for each in self.configuration.repositories if each.name == name)
-
-    def url(self, bucket: str, prefix: str = "") -> str:
-        return f"s3:{self.aws.endpoint_url}/{bucket}/{prefix}".rstrip("/")
-
-    def queue_url(self, name: str) -> str:
-        return f"{self.aws.endpoint_url}/{ACCOUNT}/{self.configuration.names.queue(name)}"
-
-    def restic(self, profile: str, url: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> str:
-        """Run the real restic with a profile's own credentials."""
-        environment = {
-            **self.aws.environment,
-            "AWS_PROFILE": profile,
-            "RESTIC_PASSWORD": self.password,
-            "RESTIC_CACHE_DIR": str(DIRECTORY / "cache"),
-        }
-        return self.evidence.run(["restic", "-r", url, *arguments], environment, expect=expect)
-
-    def rwm(self, *arguments: str, expect: tuple[int, ...] = (0,)) -> Any:
-        """Run the operator's command with the operator's role."""
-        environment = {**self.aws.environment, "AWS_PROFILE": "operator"}
-        printed = self.evidence.run(
-            [str(ROOT / ".venv" / "bin" / "rwm"), *arguments, "--json"], environment, expect=expect
-        )
-        answer = json.loads(printed)
-        self.evidence.answer(f"rwm {arguments[0]}", answer)
-        return answer
-
-    def publish(self, name: str) -> None:
-        """What a host runs after `restic backup`."""
-        environment = {
-            **self.aws.environment,
-            "AWS_PROFILE": f"host-{name}",
-            "RWM_QUEUE_URL": self.queue_url(name),
-            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        }
-        self.evidence.run(["sh", str(ROOT / "host" / "rwm-publish"), "--restic-exit", "0"], environment)
-
-    def states(self, name: str) -> list[dict[str, Any]]:
-        return list(self.rwm("states", name)["states"])
-
-    def await_state(self, name: str, generation: int) -> dict[str, Any]:
-        """The newest state, once there are `generation` of them."""
-        deadline = time.monotonic() + RECORDED_WITHIN_SECONDS
-        while time.monotonic() < deadline:
-            states = self.states(name)
-            if states and states[0]["generation"] >= generation:
-                return states[0]
-            time.sleep(0.5)
-        raise DemoFailed(
-            f"no state {generation} of {name} within {RECORDED_WITHIN_SECONDS} s; the log ends with:\n"
-            f"{self.aws.log_tail()}"
-        )
-
-    def prey(self, name: str) -> Prey:
-        repository = self.repository(name)
-        profile = f"host-{name}"
-        return Prey(
-            name,
-            repository.bucket,
-            repository.key_prefix,
-            self.aws.client("s3", profile),
-            lambda service: self.aws.client(service, profile),
-        )
 
 
 def main() -> int:
@@ -130,6 +51,10 @@ def main() -> int:
     story.line(
         f"{len(figures['host_denied'])} kinds of calls were denied to the hosts' keys; "
         f"{figures['proven_objects']} of {figures['restored_objects']} restored objects are proven."
+    )
+    story.line(
+        f"A prune that a person approved reclaimed {figures['reclaimed_bytes']:,} bytes; "
+        f"{figures['kept_states_whole']} of {figures['kept_states']} kept states are whole."
     )
     story.line("Figures: build/demo.json; the records they come from: build/raw/demo/.")
     return 0
@@ -168,39 +93,63 @@ def _play(stage: Stage) -> None:
     _back_up_twice(stage, sources)
     before = {name: stage.states(name)[0] for name in sources}
     _check_before(stage, before)
-    told = _listen(stage)
+    inbox = Inbox.open(stage.aws, stage.configuration.names)
     damage = _attack(stage)
-    after = _record_the_damage(stage, before, damage)
-    _check_after(stage, damage, told)
-    _restore(stage, before["alpha"], sources["alpha"])
-    _nothing_was_lost(stage, before["alpha"], after)
+    after = _record_the_damage(stage, before, damage, sources["beta"])
+    _check_after(stage, damage, inbox)
+    beside = ThreadPoolExecutor(1)
+    try:
+        # Most of it is waiting: for quiet, and for a person.
+        pruned = beside.submit(prune.back_up_and_prune, stage, sources["beta"])
+        _restore(stage, before["alpha"], sources["alpha"])
+        _nothing_was_lost(stage, before["alpha"], after)
+        prune.decide_and_prove(stage, pruned, inbox, sources["beta"])
+    finally:
+        # Where it fails, the prune would wait for a day.
+        beside.shutdown(wait=False)
 
 
 def _back_up_twice(stage: Stage, sources: Mapping[str, Path]) -> None:
-    story, evidence = stage.story, stage.evidence
-    story.chapter("Back up: two hosts, two backups each, and an event after each")
-    urls = {name: _url(stage, name) for name in sources}
-    with evidence.step("init"):
-        _both(sources, lambda name: stage.restic(f"host-{name}", urls[name], "init", "--quiet"))
-    for number, touch in enumerate((_fill, _change), start=1):
-        with evidence.step(f"backup {number}"):
-            for source in sources.values():
-                touch(source)
-            _both(
-                sources,
-                lambda name: stage.restic(
-                    f"host-{name}", urls[name], "backup", "--quiet", "--pack-size", "4", str(sources[name])
-                ),
-            )
-        with evidence.step(f"record {number}"):
-            for name in sources:
-                stage.publish(name)
-            states = {name: stage.await_state(name, number) for name in sources}
-        for name, state in states.items():
-            story.good(
-                f"{name}: state [bold]{state['id'][:12]}[/bold] of {state['cut_time']}: {state['objects']} objects, "
-                f"{state['bytes'] / 2**20:.1f} MiB"
-            )
+    stage.story.chapter("Back up: two hosts, and an event after their backups, twice")
+    with stage.evidence.step("init"):
+        _both(sources, lambda name: stage.restic(f"host-{name}", stage.url_of(name), "init", "--quiet"))
+    _back_up_and_record(stage, sources, _first_nights, 1)
+    _back_up_and_record(stage, sources, _next_nights, 2)
+    stage.story.good(
+        "beta: between the two, maintenance ran `restic forget --prune`, with a key that is not the host's"
+    )
+
+
+def _back_up_and_record(
+    stage: Stage, sources: Mapping[str, Path], back_up: Callable[[Stage, str, Path], None], number: int
+) -> None:
+    with stage.evidence.step(f"backup {number}"):
+        _both(sources, lambda name: back_up(stage, name, sources[name]))
+    with stage.evidence.step(f"record {number}"):
+        _both(sources, stage.publish)
+        states = _both(sources, lambda name: stage.await_state(name, number))
+    for name, state in states.items():
+        stage.story.good(
+            f"{name}: state [bold]{state['id'][:12]}[/bold] of {state['cut_time']}: {state['objects']} objects, "
+            f"{state['bytes'] / 2**20:.1f} MiB"
+        )
+
+
+def _first_nights(stage: Stage, name: str, source: Path) -> None:
+    fill(source)
+    stage.back_up(name, source)
+    if name == prune.NAME:
+        prune.back_up_a_night(stage, source, 0)
+
+
+def _next_nights(stage: Stage, name: str, source: Path) -> None:
+    if name != prune.NAME:
+        change(source)
+        stage.back_up(name, source)
+        return
+    prune.back_up_a_night(stage, source, 1)
+    prune.back_up_a_night(stage, source, 2)
+    prune.forget(stage, source)
 
 
 def _check_before(stage: Stage, states: Mapping[str, dict[str, Any]]) -> None:
@@ -219,32 +168,6 @@ def _check_before(stage: Stage, states: Mapping[str, dict[str, Any]]) -> None:
 
 def _level(verdict: dict[str, Any], level: str) -> dict[str, Any]:
     return next(each for each in verdict["levels"] if each["level"] == level)
-
-
-def _listen(stage: Stage) -> str:
-    """Subscribe a queue to the alerts, as a person subscribes with an address; returns the queue's URL."""
-    names, sqs = stage.configuration.names, stage.aws.client("sqs")
-    url = str(sqs.create_queue(QueueName="inbox-of-the-operator")["QueueUrl"])
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{names.alerts}"
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    stage.aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-    return url
-
-
-def _inbox(stage: Stage, url: str) -> list[str]:
-    """Subjects of what came."""
-    sqs = stage.aws.client("sqs")
-    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=2)
-    return [str(json.loads(message["Body"])["Subject"]) for message in answer.get("Messages", [])]
 
 
 def _attack(stage: Stage) -> Damage:
@@ -267,18 +190,21 @@ def _attack(stage: Stage) -> Damage:
     )
     if keys_of(alpha) != damage.overwritten:
         raise DemoFailed("the attack on alpha left more than the garbage")
-    stage.restic("host-alpha", _url(stage, "alpha"), "snapshots", "--no-lock", expect=(1, 10, 11, 12))
+    stage.restic("host-alpha", stage.url_of("alpha"), "snapshots", "--no-lock", expect=(1, 10, 11, 12))
     story.bad("alpha: restic finds no repository any more")
-    stage.restic("host-beta", _url(stage, "beta"), "check", "--quiet")
+    stage.restic("host-beta", stage.url_of("beta"), "check", "--quiet")
     story.good("beta: `restic check` finds nothing wrong")
     return damage
 
 
-def _record_the_damage(stage: Stage, before: Mapping[str, dict[str, Any]], damage: Damage) -> dict[str, Any]:
+def _record_the_damage(
+    stage: Stage, before: Mapping[str, dict[str, Any]], damage: Damage, source_of_beta: Path
+) -> dict[str, Any]:
     story = stage.story
     story.chapter("Record: the next event shows the damage")
     with stage.evidence.step("record the damage"):
         stage.publish("alpha")
+        prune.back_up_a_night(stage, source_of_beta, 3)
         after = stage.await_state("alpha", before["alpha"]["generation"] + 1)
     difference = stage.rwm("diff", "alpha", before["alpha"]["id"], after["id"])
     changes = {
@@ -293,10 +219,10 @@ def _record_the_damage(stage: Stage, before: Mapping[str, dict[str, Any]], damag
     return after
 
 
-def _check_after(stage: Stage, damage: Damage, inbox: str) -> None:
+def _check_after(stage: Stage, damage: Damage, inbox: Inbox) -> None:
     story = stage.story
     story.chapter("Check: the findings name what was done")
-    told = _inbox(stage, inbox)
+    told = [letter.subject for letter in inbox.take()]
     stage.evidence.answer("alerts", told)
     if [subject.split(":")[1].strip() for subject in told] != ["FAIL alpha"]:
         raise DemoFailed(f"the operator was told {told}, and should have been told once, of alpha")
@@ -314,7 +240,7 @@ def _check_after(stage: Stage, damage: Damage, inbox: str) -> None:
     if of_beta.result()["findings"]:
         raise DemoFailed("beta has findings, and nothing happened to it")
     story.good("beta: nothing to say")
-    if _inbox(stage, inbox):
+    if inbox.take():
         raise DemoFailed("the operator was told the same thing twice")
     story.good("nobody is told the same thing twice")
 
@@ -340,7 +266,7 @@ def _restore(stage: Stage, state: dict[str, Any], source: Path) -> None:
     with evidence.step("restic check --read-data"):
         stage.restic("admin", url, "check", "--read-data", "--no-lock", "--quiet")
     story.good("`restic check --read-data` on the new bucket finds nothing wrong")
-    restored = DIRECTORY / "restored"
+    restored = DIRECTORY / "restored" / "alpha"
     with evidence.step("restic restore"):
         stage.restic("admin", url, "restore", "latest", "--no-lock", "--quiet", "--target", str(restored))
     # diff ends with 1 when anything differs.
@@ -357,14 +283,10 @@ def _nothing_was_lost(stage: Stage, before: dict[str, Any], after: dict[str, Any
     stage.story.good(f"another state into that bucket is refused: {refused['error']['message'][:90]}…")
 
 
-def _url(stage: Stage, name: str) -> str:
-    repository = stage.repository(name)
-    return stage.url(repository.bucket, repository.prefix)
-
-
-def _both(names: Mapping[str, object], do: Callable[[str], object]) -> None:
+def _both(names: Mapping[str, object], do: Callable[[str], Any]) -> dict[str, Any]:
+    """What `do` returns for each, at once."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(do, names))
+        return dict(zip(names, pool.map(do, names), strict=True))
 
 
 def _versions(stage: Stage, prey: Prey) -> dict[str, str]:
@@ -384,29 +306,6 @@ def _elsewhere(stage: Stage, name: str, other: str) -> dict[str, str]:
         "function": names.function("record"),
         "workflow": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{names.restore_workflow}",
     }
-
-
-def _fill(source: Path) -> None:
-    """A small tree of files: some that compress, some that do not, and names that are easy to get wrong."""
-    shutil.rmtree(source, ignore_errors=True)
-    source.mkdir(parents=True)
-    content = random.Random(source.name)
-    for number in range(60):
-        folder = source / f"folder {number % 6}"
-        folder.mkdir(exist_ok=True)
-        (folder / f"noise {number}.bin").write_bytes(content.randbytes(300_000))
-        (folder / f"text-{number}.txt").write_text(f"line {number}\n" * 2_000)
-    (source / "empty").touch()
-    (source / "ümläut + plus % percent").write_bytes(b"x" * 10)
-    (source / "link").symlink_to("empty")
-
-
-def _change(source: Path) -> None:
-    content = random.Random(f"{source.name} again")
-    for number in range(0, 60, 7):
-        (source / f"folder {number % 6}" / f"noise {number}.bin").write_bytes(content.randbytes(300_000))
-    (source / "folder 0" / "text-0.txt").unlink()
-    (source / "new").write_bytes(content.randbytes(1_000_000))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def try_to_hide_everything(prey: Prey, evidence: Evidence) -> int:
     for key in keys_of(prey):
         _must_be_denied(
             evidence,
-            prey.name,
+            prey,
             "s3:DeleteObject",
             key,
             lambda key=key: prey.s3.delete_object(Bucket=prey.bucket, Key=key),  # type: ignore[misc]
@@ -77,25 +77,26 @@ def try_to_destroy(prey: Prey, evidence: Evidence, versions: dict[str, str], els
     """
     denied = []
     for action, target, call in [*_on_the_bucket(prey, versions), *_elsewhere(prey, elsewhere)]:
-        _must_be_denied(evidence, prey.name, action, target, call)
+        _must_be_denied(evidence, prey, action, target, call)
         if action not in denied:
             denied.append(action)
     return denied
 
 
-def _must_be_denied(evidence: Evidence, repository: str, action: str, target: str, call: Callable[[], Any]) -> None:
+def _must_be_denied(evidence: Evidence, prey: Prey, action: str, target: str, call: Callable[[], Any]) -> None:
+    profile = f"host-{prey.name}"
     try:
         answer = call()
     except ClientError as error:
-        evidence.denied(repository, action, target, error)
+        evidence.denied(profile, action, target, error)
         return
     # DeleteObjects may answer 200 and refuse key by key.
     refused = [each for each in (answer or {}).get("Errors", []) if each["Code"] == "AccessDenied"]
     if not refused:
-        raise DemoFailed(f"{repository}: the host's key was allowed to {action} on {target}")
+        raise DemoFailed(f"{prey.name}: the host's key was allowed to {action} on {target}")
     for each in refused:
         one = ClientError({"Error": each, "ResponseMetadata": answer["ResponseMetadata"]}, action)
-        evidence.denied(repository, action, each["Key"], one)
+        evidence.denied(profile, action, each["Key"], one)
 
 
 Attempt = tuple[str, str, Callable[[], Any]]

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+_WRITING = threading.Lock()
+"""A long line is written in several pieces."""
 
 
 class DemoFailed(Exception):
@@ -86,14 +90,14 @@ class Evidence:
             )
         return done.stdout
 
-    def denied(self, repository: str, action: str, target: str, error: ClientError) -> None:
-        """Write down a refusal in the server's own words. Raises DemoFailed when it is no refusal."""
+    def denied(self, profile: str, action: str, target: str, error: ClientError) -> str:
+        """Write down a refusal in the server's own words; returns its code. Raises DemoFailed when it is none."""
         code = str(error.response["Error"]["Code"])
         answered = error.response["ResponseMetadata"]
         self._append(
             "denials.jsonl",
             {
-                "repository": repository,
+                "profile": profile,
                 "action": action,
                 "target": target,
                 "code": code,
@@ -102,7 +106,8 @@ class Evidence:
             },
         )
         if code not in ("AccessDenied", "AccessDeniedException", "403"):
-            raise DemoFailed(f"{action} on {repository} was not denied but ended with {code}: {error}")
+            raise DemoFailed(f"{profile}: {action} on {target} was not denied but ended with {code}: {error}")
+        return code
 
     def answer(self, question: str, answer: Any) -> None:
         """Write down what was answered, as it came."""
@@ -136,7 +141,7 @@ class Evidence:
         return [record["answer"] for record in self.read("answers") if record["question"] == question]
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
-        with (self.directory / name).open("a") as file:
+        with _WRITING, (self.directory / name).open("a") as file:
             file.write(json.dumps(record, default=str) + "\n")
 
 

@@ -473,6 +473,10 @@ def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
     judge = account.user(allow("dynamodb:PutItem", "*", Condition=but_acknowledgements))("dynamodb")
+    marks_only = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["dropped#*"]}}
+    marker = account.user(
+        allow("dynamodb:PutItem", "*", Condition=marks_only), allow("dynamodb:ConditionCheckItem", "*")
+    )("dynamodb")
 
     def key(pk: str) -> dict[str, Any]:
         return {"pk": {"S": pk}, "sk": {"S": "chunk"}}
@@ -490,6 +494,11 @@ def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -
     def transaction(pk: str) -> dict[str, Any]:
         return {"TransactItems": [{"Delete": delete(pk)}]}
 
+    def mark(*pks: str) -> dict[str, Any]:
+        """Puts, beside a look at an item that may only be looked at."""
+        check = {"TableName": table, "Key": key("head"), "ConditionExpression": "attribute_not_exists(pk)"}
+        return {"TransactItems": [{"ConditionCheck": check}, *({"Put": put(pk)} for pk in pks)]}
+
     def query(pk: str) -> dict[str, Any]:
         return {
             "TableName": table,
@@ -504,6 +513,7 @@ def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -
         (collector.transact_write_items, transaction("chunk#1"), transaction("host-a")),
         (collector.query, query("chunk#1"), query("host-a")),
         (judge.put_item, put("host-a"), put("ack#host-a")),
+        (marker.transact_write_items, mark("dropped#1"), mark("dropped#2", "host-b")),
     ]
     for call, allowed, refused in calls:
         call(**allowed)

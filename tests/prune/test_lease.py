@@ -11,6 +11,7 @@ from moto import mock_aws
 from functions.domain.ports import LeaseTaken
 from functions.domain.prune.lease import FUNCTION_TIMEOUT, Lease, LeaseHeld
 from functions.domain.prune.plan import VALID_FOR
+from functions.domain.prune.request import PruneRequest
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.values import RepositoryName
@@ -252,3 +253,9 @@ def _context() -> Any:
         aws_request_id = "request"
 
     return Context()
+
+
+def test_no_prune_can_have_the_name_under_which_record_judges() -> None:
+    """Its verdicts would pass for those of the prune's own check."""
+    with pytest.raises(PruneRefused, match=r"execution: .*cannot have this name"):
+        PruneRequest.read({"repository": "beta", "execution": "record"})

@@ -13,8 +13,8 @@ from functions.domain.ports import HeadMoved, NotTold
 from functions.domain.recording import Recorded, Refused
 from functions.domain.state import StateHeader
 from functions.domain.values import Evidence, Finding, ObjectKey, RepositoryName, Severity, VersionId
-from functions.domain.verdict import CheckLevel, Verdict, conclude
-from functions.record.judging import BY_RECORD, look_back
+from functions.domain.verdict import BY_RECORD, CheckLevel, Verdict, conclude
+from functions.record.judging import look_back
 from tests.builders import named, pack
 from tests.fakes.faults import Call, CallLog, Crash, FailOnce, KillAt, Moment
 from tests.fakes.ledger import FakeLedger

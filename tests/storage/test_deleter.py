@@ -188,6 +188,18 @@ def test_an_error_counts_before_a_success() -> None:
     assert (outcome.deleted, [each.entry for each in outcome.refused]) == ((), [A])
 
 
+def test_who_may_not_delete_has_failed_and_does_not_wait() -> None:
+    """S3 says AccessDenied of a lock and of a policy alike: a prune whose role is denied must not end as done."""
+    locked = Refusal(A, "AccessDenied", "Access Denied because object protected by object lock.")
+    denied = Refusal(
+        A,
+        "AccessDenied",
+        "User: arn:aws:sts::123456789012:assumed-role/rwm-apply-prune/x is not authorized to perform:"
+        " s3:DeleteObjectVersion on resource: … with an explicit deny in a resource-based policy",
+    )
+    assert (locked.answer, denied.answer) == (Answer.WAITS, Answer.FAILED)
+
+
 def test_an_error_nobody_knows_is_a_failure() -> None:
     assert Refusal(A, "SomethingNew", "").answer is Answer.FAILED
 

@@ -112,7 +112,7 @@ class Attacked:
 
 def attack_and_mend(system: System) -> Attacked:
     """Somebody damages `attacked` with its host's key; people find it, mend it, and lay it to rest; he comes again."""
-    notices = _Notices(system)
+    notices = Notices(system, "attacked")
     _password(system, "attacked")
     _restic(system, "attacked", "init")
     _restic(system, "attacked", "backup", "--quiet", __file__)
@@ -180,12 +180,12 @@ def attack_and_mend(system: System) -> Attacked:
     )
 
 
-class _Notices:
-    """Somebody who subscribed to what is told of `attacked`."""
+class Notices:
+    """Somebody who subscribed to what is told of a repository."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, name: str) -> None:
         self._sqs = system.client("sqs")
-        queue = "told-of-attacked"
+        queue = f"told-of-{name}"
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
         topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{system.names.alerts}"
         statement = {
@@ -197,7 +197,7 @@ class _Notices:
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self._url = self._sqs.create_queue(QueueName=queue, Attributes={"Policy": policy})["QueueUrl"]
-        wanted = {"FilterPolicy": json.dumps({"repository": ["attacked"]})}
+        wanted = {"FilterPolicy": json.dumps({"repository": [name]})}
         system.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=wanted)
 
     def told(self) -> list[Item]:

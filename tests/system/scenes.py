@@ -26,7 +26,7 @@ class Burst:
 
 
 def burst(system: System) -> Burst:
-    """Flood `noisy`, which records every 12 s at most; then back up once more, too early."""
+    """Flood `noisy`, which records every 20 s at most; then back up once more, too early."""
     system.put("noisy", {"config": b"of noisy"})
     # Both calls at once, since SQS takes ten messages at most: a second later would be another backup.
     with ThreadPoolExecutor(2) as pool:

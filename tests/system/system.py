@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -60,6 +60,7 @@ class System:
     """Processes in which people type: `rwm` takes over stdout, so that only one thread of ours can run it."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _sessions: dict[str, Aws] = field(default_factory=dict)
+    _users: dict[str, Clients] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -127,7 +128,11 @@ class System:
     def restic(self, profile: str, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the real restic on a repository with a profile's own credentials."""
         repository = self.repository(name)
-        url = f"s3:{self.aws.endpoint_url}/{repository.bucket}/{repository.prefix}".rstrip("/")
+        return self.restic_in(profile, f"{repository.bucket}/{repository.prefix}".rstrip("/"), *arguments)
+
+    def restic_in(self, profile: str, place: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The same in any place: a bucket, or a bucket and a prefix."""
+        url = f"s3:{self.aws.endpoint_url}/{place}"
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(LEADS_ELSEWHERE)}
         return subprocess.run(
             ["restic", "--no-cache", "-r", url, *arguments],
@@ -162,7 +167,7 @@ class System:
 
     def ask_for_a_state(self, name: str) -> Answer:
         """What `rwm record` shows; in any thread."""
-        answer = recording.record(Deployment(self.names, self._session("operator")), name)
+        answer = recording.record(self.deployment(), name)
         return Answer(int(answer.exit_code), answer.model_dump(mode="json"))
 
     def record(self, name: str) -> dict[str, Any]:
@@ -179,9 +184,13 @@ class System:
     def states(self, name: str) -> list[dict[str, Any]]:
         """What `rwm states` shows, newest first, checked to be one chain; without what changes as newer states come:
         why each is kept, and until when."""
-        found = states(Deployment(self.names, self._session("operator")), name, 100, datetime.now(UTC))
+        found = states(self.deployment(), name, 100, datetime.now(UTC))
         shown = found.model_dump(mode="json", exclude={"states": {"__all__": {"kept", "kept_until"}}})
         return list(shown["states"])
+
+    def deployment(self, profile: str = "operator") -> Deployment:
+        """What the commands work with; in any thread."""
+        return Deployment(self.names, self._session(profile))
 
     def _session(self, profile: str) -> Aws:
         with self._making:
@@ -248,15 +257,18 @@ class System:
         return self.user("examiner", "sts:AssumeRole")(service)
 
     def user(self, name: str, *actions: str) -> Clients:
-        """An IAM user with these permissions on everything, made when first asked for."""
+        """An IAM user with these permissions on everything, made when first asked for; in any thread."""
         iam = self.client("iam")
-        with suppress(iam.exceptions.EntityAlreadyExistsException):
-            iam.create_user(UserName=name)
+        with self._making:
+            if name not in self._users:
+                self._users[name] = self._make_user(iam, name, actions)
+            return self._users[name]
+
+    def _make_user(self, iam: Any, name: str, actions: Sequence[str]) -> Clients:
+        iam.create_user(UserName=name)
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
-        for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
-            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
         return self._clients_of(iam.create_access_key(UserName=name)["AccessKey"])
 
     @contextmanager

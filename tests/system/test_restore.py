@@ -31,7 +31,11 @@ def _contents(system: System, bucket: str, prefix: str = "") -> dict[str, bytes]
 
 
 def _plans(system: System) -> set[str]:
-    return {key for key in system.keys(system.records) if key.startswith("restores/")}
+    """Those of the repositories that are restored here: of others, scenes restore all the while."""
+    ours = {key for key in system.keys(system.records) if key.startswith("restores/") and key.endswith("/plan.json")}
+    s3 = system.client("s3")
+    stored = {key: json.loads(s3.get_object(Bucket=system.records, Key=key)["Body"].read()) for key in ours}
+    return {key for key, plan in stored.items() if plan["repository"] in ("alpha", "wide")}
 
 
 # --- refused: exit code 2, and nothing written --------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.system.system import System, done, refusal
 pytestmark = pytest.mark.system
 
 NAMES = ("alpha", "attacked", "beta", "opened", "pestered", "wide")
+PRUNES = ("plan", "plan-token", "approval", "hold", "prune-lease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Evidence:
 
     ledger: dict[str, list[dict[str, Any]]]
     verdicts: dict[str, list[dict[str, Any]]]
+    prunes: dict[str, list[dict[str, Any]]]
+    """What was planned, decided, held and dropped of `pruned`."""
     states: dict[str, list[dict[str, Any]]]
     versions: dict[str, set[tuple[str, str]]]
     anchors: set[str]
@@ -48,6 +51,11 @@ def _evidence(system: System) -> Evidence:
     return Evidence(
         ledger={name: system.items(system.names.ledger, name) for name in NAMES},
         verdicts={name: system.items(system.names.operations, name) for name in NAMES},
+        prunes={
+            f"{kind}#pruned": system.items(table, f"{kind}#pruned")
+            for table, kinds in ((system.names.operations, PRUNES), (system.names.ledger, ("dropped",)))
+            for kind in kinds
+        },
         states={name: system.states(name) for name in NAMES},
         versions={name: system.versions(name) for name in NAMES},
         anchors={key for key in system.keys(system.records) if key.startswith("heads/")},
@@ -82,8 +90,10 @@ def recorded(system: System) -> None:
 @pytest.fixture(scope="module")
 def updated(system: System, begun: Begun, recorded: None) -> Iterator[tuple[Evidence, Evidence]]:
     """What there was before and after one repository was changed and one added."""
-    for scene in (begun.burst, begun.schedule, begun.forget, begun.opened, begun.attacked):
+    for scene in (begun.burst, begun.schedule, begun.forget, begun.opened, begun.attacked, begun.pruned):
         scene.result()
+    for attack in begun.campaign.values():
+        attack.result()
     before = _evidence(system)
     deploy(system.aws, begun.changed_assembly.result())
     system.configuration = read_toml(BUILD / "changed.toml")
@@ -96,6 +106,7 @@ def updated(system: System, begun: Begun, recorded: None) -> Iterator[tuple[Evid
 def test_an_update_changes_nothing_that_was_recorded_or_protected(updated: tuple[Evidence, Evidence]) -> None:
     before, after = updated
     assert after == before
+    assert all(before.prunes.values())
 
 
 @pytest.mark.usefixtures("updated")

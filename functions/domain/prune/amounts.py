@@ -15,6 +15,24 @@ from functions.domain.restic import FileType
 from functions.domain.values import Finding, RepositoryName, Severity
 
 
+def unanswered(dirty: int, repository: RepositoryName, now: datetime) -> Iterator[Finding]:
+    """What is odd about a plan that drops states while `dirty` kept ones, recorded since a person approved last, had a
+    FAIL or a HOLD.
+
+    A finding about an amount ends by itself once the loss is what is usual; who waited for that must not be rid of the
+    states before it without anybody being asked.
+    """
+    if dirty:
+        yield Finding(
+            FindingId.PRUNE_AFTER_UNANSWERED,
+            Severity.HOLD,
+            repository,
+            now,
+            f"the plan drops states, and {dirty} kept state(s) have a FAIL or a HOLD that no person has answered",
+            "`rwm states` shows them; if nothing is lost, approve: that answers them; else reject, and restore",
+        )
+
+
 def odd(
     totals: Iterable[Total], level: int, thresholds: Thresholds, repository: RepositoryName, now: datetime
 ) -> Iterator[Finding]:

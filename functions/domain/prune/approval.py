@@ -131,7 +131,7 @@ class Approval(Document):
     """Of that state."""
     decision: Decision
     by: str
-    """What the caller says of itself, for people to read; CloudTrail has the proof of who called."""
+    """What the caller says of itself, CloudTrail has the proof, where it logs calls of functions."""
     at: Instant
     """S3's clock."""
 

@@ -27,7 +27,7 @@ class Answer(StrEnum):
     """What a refusal means for the entry."""
 
     WAITS = "waits"
-    """Retention, a legal hold or a policy protects it."""
+    """Retention or a legal hold protects it."""
     AGAIN = "again"
     """S3 was in trouble, or did not answer; the same may be asked again."""
     FAILED = "failed"
@@ -44,7 +44,8 @@ class Refusal:
     @property
     def answer(self) -> Answer:
         if self.code in _PROTECTED:
-            return Answer.WAITS
+            # S3 has one code for both. A role that may not delete waits for nothing: somebody has to let it.
+            return Answer.FAILED if _NO_PERMISSION in self.message.lower() else Answer.WAITS
         return Answer.AGAIN if self.code in _TRANSIENT else Answer.FAILED
 
 
@@ -59,6 +60,8 @@ class DeleteOutcome:
 
 UNANSWERED = "Unanswered"
 """The code of an entry of which nothing is known: the call broke, or its answer does not speak of it."""
+_NO_PERMISSION = "is not authorized to perform"
+"""What S3 says where a policy denies; of a lock it says that the object is protected."""
 _PROTECTED = frozenset({"AccessDenied", "403", "ObjectLocked"})
 _TRANSIENT = frozenset(
     {

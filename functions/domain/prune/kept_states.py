@@ -46,6 +46,11 @@ def read_chain(ledger: LedgerReader, repository: RepositoryName) -> tuple[StateH
                 f"state {header.id[:12]} of {repository} does not follow the one before it: the ledger was changed; "
                 f"{undone}; `rwm check` names what is missing"
             )
+        if below is not None and header.cut_time <= below.cut_time:
+            raise PinsUnproven(
+                f"state {header.id[:12]} of {repository} is not cut after the one before it: the ledger was changed; "
+                f"{undone}; `rwm check` names what is missing"
+            )
         below = header
     return headers
 

@@ -78,7 +78,7 @@ def test_a_check_that_did_not_go_as_deep_as_the_repository_s_refuses() -> None:
     consistent = judge(state, by=EXECUTION).verdict
     content = judge(state, level=CheckLevel.CONTENT, by=EXECUTION).verdict
     of_yesterday = judge(state, level=CheckLevel.CONTENT, by="yesterday's").verdict
-    with pytest.raises(PruneRefused, match="did not judge state .* at level content"):
+    with pytest.raises(PruneRefused, match=r"did not judge state .* at level content"):
         check_passed(state, [consistent, of_yesterday], EXECUTION, CheckLevel.CONTENT)
     assert check_passed(state, [consistent, content], EXECUTION, CheckLevel.CONTENT) == "pass"
     with pytest.raises(PruneRefused, match="at level complete"):
