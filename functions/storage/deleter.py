@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.domain.prune.deleting import (
+    DENIED,
     MOST_IN_A_CALL,
     Answer,
     DeleteOutcome,
@@ -92,7 +93,7 @@ class S3VersionDeleter:
         code = error_code(error)
         message = str(error.response.get("Error", {}).get("Message", ""))
         refused = tuple(Refusal(entry, code, message) for entry in doomed)
-        if refused[0].answer is Answer.FAILED and len(doomed) > 1:
+        if refused[0].answer is Answer.FAILED and code not in DENIED and len(doomed) > 1:
             raise error
         return DeleteOutcome((), refused)
 

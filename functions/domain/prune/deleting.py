@@ -43,7 +43,7 @@ class Refusal:
 
     @property
     def answer(self) -> Answer:
-        if self.code in _PROTECTED:
+        if self.code in DENIED:
             # S3 has one code for both. A role that may not delete waits for nothing: somebody has to let it.
             return Answer.FAILED if _NO_PERMISSION in self.message.lower() else Answer.WAITS
         return Answer.AGAIN if self.code in _TRANSIENT else Answer.FAILED
@@ -62,7 +62,7 @@ UNANSWERED = "Unanswered"
 """The code of an entry of which nothing is known: the call broke, or its answer does not speak of it."""
 _NO_PERMISSION = "is not authorized to perform"
 """What S3 says where a policy denies; of a lock it says that the object is protected."""
-_PROTECTED = frozenset({"AccessDenied", "403", "ObjectLocked"})
+DENIED = frozenset({"AccessDenied", "403", "ObjectLocked"})
 _TRANSIENT = frozenset(
     {
         UNANSWERED,
