@@ -265,7 +265,7 @@ def details(
 ) -> StateDetails:
     fate, hold, drop = keeping.fates.get(header.id), keeping.holds.get(header.id), keeping.drops.get(header.id)
     told = {
-        **header.model_dump(exclude={"chunks"}),
+        **header.model_dump(exclude={"chunks", "delta", "attributes_root"}),
         "id": header.id,
         "change": parent and Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes),
         "checked": newest_outcomes(header, verdicts),
