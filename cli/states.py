@@ -64,7 +64,7 @@ class StateDetails(Part):
     generation: int
     parent: StateId | None
     kind: str
-    """`same`: exactly the versions of its parent."""
+    """`base`: written whole; `delta`: as the change against its parent; `same`: exactly the versions of its parent."""
     cut_time: Instant
     recorded_at: Instant
     manifest_root: Digest

@@ -25,6 +25,7 @@ EVERY_COMMAND = [
     ("acknowledge", "alpha", "pack-overwritten", "--yes"),
     ("states", "alpha"),
     ("state", "alpha", "latest"),
+    ("ledger", "verify", "alpha"),
     ("diff", "alpha", "latest", "latest"),
     ("restore", "alpha", "latest", "--to-bucket", "rwm-restore-1"),
 ]

@@ -22,7 +22,8 @@ from functions.domain.delta import (
 )
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StatesInTurn, read_state
-from functions.domain.values import ObjectVersion, VersionId
+from functions.domain.state import StateHeader
+from functions.domain.values import ObjectKey, ObjectVersion, VersionId
 from tests.builders import in_key_order, keys, states, version, versions
 from tests.domain.test_chunks import DYNAMODB_ITEM, restic_like
 from tests.fakes.ledger import FakeLedger
@@ -50,8 +51,8 @@ def made_of(before: Sequence[ObjectVersion], drawn: st.DataObject) -> list[Objec
 
 changes = st.dictionaries(keys, st.one_of(versions, st.none()), max_size=30).map(
     lambda found: [
-        replace(found[key], key=key) if found[key] is not None else Removal(key)
-        for key in sorted(found, key=lambda key: key.encode())
+        Removal(ObjectKey(key)) if put is None else replace(put, key=ObjectKey(key))
+        for key, put in sorted(found.items(), key=lambda each: each[0].encode())
     ]
 )
 
@@ -68,7 +69,7 @@ def test_the_changes_make_the_one_state_of_the_other(before: list[ObjectVersion]
 @pytest.mark.parametrize("at", [0, 511, 512, 513, 1500, 2047])
 def test_changes_are_found_wherever_they_lie(at: int) -> None:
     before = restic_like(2048)
-    (new,) = (replace(entry, key=entry.key + "0") for entry in before[at : at + 1])
+    (new,) = (replace(entry, key=ObjectKey(entry.key + "0")) for entry in before[at : at + 1])
     for after in (before[:at] + before[at + 1 :], [*before[: at + 1], new, *before[at + 1 :]]):
         assert len(list(changes_between(before, after))) == 1
         assert apply(before, changes_between(before, after)) == after
@@ -173,7 +174,7 @@ def test_any_sequence_of_bases_and_deltas_reads_back_exactly(
 ) -> None:
     """Each by itself; and some of them in turn, as a check reads them, with what is new in each."""
     ledger = FakeLedger()
-    written = []
+    written: list[tuple[StateHeader, list[ObjectVersion]]] = []
     for named, base in sequence:
         entries = [version(key, version_id=named[key][0], storage_class=named[key][1]) for key in sorted(named)]
         header = write(ledger, entries, base=base, size=size)
