@@ -32,9 +32,8 @@ def test_a_ledger_that_holds_is_said_to(deployed: Deployed) -> None:
         "entries": 6,
         "anchored": 3,
     }
-    assert (
-        "the ledger of alpha holds: 3 states from generation 1 to 3" in deployed.rwm("ledger", "verify", "alpha").stdout
-    )
+    said = deployed.rwm("ledger", "verify", "alpha").stdout
+    assert "the ledger of alpha holds: 3 states from generation 1 to 3" in said
 
 
 def test_the_first_state_that_does_not_hold_is_named(deployed: Deployed) -> None:
@@ -55,9 +54,8 @@ def test_a_head_that_somebody_set_back_is_named(deployed: Deployed) -> None:
     result = deployed.rwm("ledger", "verify", "alpha", "--json")
     assert result.exit_code == 4
     said = document(result)["error"]["message"]
-    assert (
-        f"generation 3 of alpha does not hold: it is missing; the records bucket has state {headers[2].id[:12]}" in said
-    )
+    assert "generation 3 of alpha does not hold: it is missing" in said
+    assert f"the records bucket has state {headers[2].id[:12]}" in said
 
 
 def test_a_file_among_the_heads_that_is_none_is_named(deployed: Deployed) -> None:
