@@ -581,9 +581,7 @@ def test_an_operator_starts_record_check_prune_and_restore_and_nothing_else(who:
     assert operator.resources("states:DescribeMapRun") == {_arn("states", f"mapRun:{each}/*") for each in workflows}
     seen = {f"{RECORDS}/{each}/*" for each in ("heads", "prunes", "restores")}
     assert operator.resources("s3:GetObject") == seen
-    assert [each.get("Condition") for each in operator.statements("s3:ListBucket")] == [
-        {"StringLike": {"s3:prefix": "heads/*"}}
-    ]
+    assert operator.conditions("s3:ListBucket") == [{"StringLike": {"s3:prefix": "heads/*"}}]
 
 
 DECIDES = {_arn("lambda", f"function:rwm-{step}") for step in ("acknowledge", "approve", "hold")}
