@@ -9,12 +9,16 @@ Security rules:
 - Keys are asked for in ascending order. Anything else raises instead of answering "nothing".
 """
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from functions.domain.prune.named import Life, NamesReader, Piece, Run, by_base
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, VersionId
+
+ALWAYS = sys.maxsize
+"""The end of a life that has none."""
 
 
 class PinsUnproven(Exception):
@@ -29,7 +33,7 @@ class PinnedVersions:
         found = [reader.find(states) for states in by_base(headers)]
         self.states = frozenset(header.id for each in found for header in each.headers)
         """The states whose versions are pinned."""
-        self._cursors = [_Cursor(iter(reader.read(each)), each.places) for each in found]
+        self._cursors = [(Cursor(reader.read(each)), sorted(set(each.places))) for each in found]
         self._asked: ObjectKey | None = None
 
     def named(self, key: ObjectKey) -> frozenset[VersionId]:
@@ -37,11 +41,13 @@ class PinnedVersions:
         if self._asked is not None and key < self._asked:
             raise PinsUnproven(f"{key!r} was looked up after {self._asked!r}; nothing was decided")
         self._asked = key
-        return frozenset(version_id for cursor in self._cursors for version_id in cursor.named(key))
+        return frozenset(
+            version_id for cursor, places in self._cursors for version_id in pinned(cursor.lives(key), places)
+        )
 
     def finish(self) -> None:
         """Read every state to its end, so that each is proven. Raises whatever reading raises."""
-        for cursor in self._cursors:
+        for cursor, _ in self._cursors:
             cursor.finish()
 
 
@@ -53,21 +59,21 @@ def pinned(lives: Iterable[Life], places: Sequence[int]) -> Iterator[VersionId]:
             yield life.version_id
 
 
-class _Cursor:
+class Cursor:
     """A place in what one strand names: the first piece that does not end before the key that was asked for."""
 
-    __slots__ = ("_at", "_last", "_piece", "_pieces", "_places")
+    __slots__ = ("_at", "_last", "_piece", "_pieces")
 
-    def __init__(self, pieces: Iterator[Piece], places: Iterable[int]) -> None:
-        self._pieces = pieces
-        self._places = sorted(set(places))
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = iter(pieces)
         self._piece: Piece | None = None
         self._last: ObjectKey | None = None
         """Of the piece."""
         self._at = 0
         self._advance()
 
-    def named(self, key: ObjectKey) -> Iterable[VersionId]:
+    def lives(self, key: ObjectKey) -> Iterable[Life]:
+        """What the strand names of `key`, from place to place. Keys have to ascend. Raises whatever reading raises."""
         while self._last is not None and self._last < key:
             self._advance()
         piece = self._piece
@@ -75,10 +81,11 @@ class _Cursor:
             return ()
         if isinstance(piece, Run):
             self._at = at = bisect_left(piece.keys, key, self._at)
-            return (piece.version_ids[at],) if piece.keys[at] == key else ()
-        return pinned(piece.lives, self._places) if piece.key == key else ()
+            return (Life(piece.version_ids[at], 0, ALWAYS),) if piece.keys[at] == key else ()
+        return piece.lives if piece.key == key else ()
 
     def finish(self) -> None:
+        """To the end, where all of it is proven. Raises whatever reading raises."""
         while self._piece is not None:
             self._advance()
 
