@@ -32,6 +32,7 @@ PERMISSIONS: Mapping[str, tuple[str, str]] = {
     "GetParametersByPath": ("ssm:GetParametersByPath", OPERATOR),
     "Invoke": ("lambda:InvokeFunction", OPERATOR),
     "ListAccessKeys": ("iam:ListAccessKeys", ADMINISTRATOR),
+    "ListObjectsV2": ("s3:ListBucket", OPERATOR),
     "ListMapRuns": ("states:ListMapRuns", OPERATOR),
     "Query": ("dynamodb:Query", OPERATOR),
     "StartExecution": ("states:StartExecution", OPERATOR),

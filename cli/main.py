@@ -15,6 +15,7 @@ from cli import (
     checking,
     deciding,
     holding,
+    ledger,
     locks,
     plans,
     pruning,
@@ -30,6 +31,7 @@ from cli.views import access as access_view
 from cli.views import acknowledging as acknowledging_view
 from cli.views import checking as checking_view
 from cli.views import holding as holding_view
+from cli.views import ledger as ledger_view
 from cli.views import locks as locks_view
 from cli.views import plans as plans_view
 from cli.views import pruning as pruning_view
@@ -54,6 +56,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+ledger_app = typer.Typer(
+    help="The ledger as a whole: what all states, links and roots rest on.",
+    no_args_is_help=True,
+)
+app.add_typer(ledger_app, name="ledger")
 
 Deployments = Callable[[str], Deployment]
 """How a deployment is found by its name; tests pass their own as the context's object."""
@@ -438,6 +446,19 @@ def states_command(
     with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
         found = states.states(deployed, repository, limit, datetime.now(UTC))
         screen.result(found, lambda: states_view.show_states(found))
+
+
+@ledger_app.command("verify")
+def ledger_verify_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Walk the chain from the first state: every link, every root, every head in the records bucket."""
+    with _command(context, deployment, as_json, "nothing after it was verified") as (deployed, screen):
+        found = ledger.verify(deployed, repository, lambda header: ledger_view.follow(screen, header))
+        screen.result(found, lambda: ledger_view.show(found))
 
 
 @app.command("state")

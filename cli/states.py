@@ -64,7 +64,7 @@ class StateDetails(Part):
     generation: int
     parent: StateId | None
     kind: str
-    """`same`: exactly the versions of its parent."""
+    """`base`: written whole; `delta`: as the change against its parent; `same`: exactly the versions of its parent."""
     cut_time: Instant
     recorded_at: Instant
     manifest_root: Digest
@@ -265,7 +265,7 @@ def details(
 ) -> StateDetails:
     fate, hold, drop = keeping.fates.get(header.id), keeping.holds.get(header.id), keeping.drops.get(header.id)
     told = {
-        **header.model_dump(exclude={"chunks"}),
+        **header.model_dump(exclude={"chunks", "delta", "attributes_root"}),
         "id": header.id,
         "change": parent and Growth(objects=header.objects - parent.objects, bytes=header.bytes - parent.bytes),
         "checked": newest_outcomes(header, verdicts),

@@ -130,6 +130,18 @@ def _operating(arns: Arns) -> list[Permission]:
         ),
         allow(
             "s3:GetObject",
+            on=arns.records("heads/*"),
+            because="`rwm ledger verify` compares the ledger with the heads that were written down beside it",
+            wildcard="heads are named by repository, generation and state",
+        ),
+        allow(
+            "s3:ListBucket",
+            on=arns.bucket(arns.records_name),
+            when={"StringLike": {"s3:prefix": "heads/*"}},
+            because="`rwm ledger verify` looks for heads of states that the ledger has no more",
+        ),
+        allow(
+            "s3:GetObject",
             on=arns.records("restores/*"),
             because="the report of a restore is shown from the records bucket",
             wildcard="plans and reports are named by their digest",

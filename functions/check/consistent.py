@@ -11,8 +11,10 @@ state in the ledger is not what was recorded.
 Security rules:
 - A dropped state is judged no more, and no entry is compared with it: its versions may be gone. Its header is still a
   link of the chain, missed where it is missing, and says how much there was.
-- Entries are believed only with the proofs of `read_state`, headers only as links of one chain. What fails them is
-  a finding about that state, and everything else is judged all the same.
+- Entries are believed only where their chunks have the digests of their headers, headers only as links of one chain.
+  The first and the last state on each base, and what the judged one is compared with, have to have their roots too;
+  `rwm ledger verify` asks that of every state. What fails is a finding about that state, and everything else is judged
+  all the same.
 - It reads no object, and changes nothing but the operations table.
 """
 
@@ -39,7 +41,7 @@ from functions.domain.content.known import Memory
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.keeping import DroppedState, kept_of
-from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
+from functions.domain.ledger import NoSuchState, StateDamaged, StatesInTurn, choose_state, prove_entries
 from functions.domain.ports import ApprovalReader, BucketConfiguration, LedgerReader, VerifiedMemory, VersionLister
 from functions.domain.prune.approval import from_generation, last_approved
 from functions.domain.repositories import Configuration, Repository
@@ -176,12 +178,14 @@ def _read(
     compared: Comparands,
     reader: LedgerReader,
 ) -> KeptStates:
-    """Each distinct set of chunks once, one after another: memory holds what is named, however many states name it."""
+    """Each base and each delta once, one after another: memory holds what is named, however many states name it."""
     wanted = {each.chunks for each in (compared.reference, compared.old) if each is not None}
     kept = Kept()
     entries: dict[ChunkSet, tuple[ObjectVersion, ...]] = {}
     whole: dict[ChunkSet, bool] = {}
     damaged = dict(missing)
+    states = StatesInTurn(reader)
+    last = {header.base: header.chunks for header in reversed(headers)}
     for header in reversed(headers):
         if header.chunks in whole:
             if whole[header.chunks]:
@@ -190,15 +194,19 @@ def _read(
                 damaged[header.id] = header.cut_time
             continue
         try:
-            read = read_state(reader, header)
+            read = states.read(header)
+            if read.from_base or header.chunks == last[header.base] or header.chunks in wanted:
+                prove_entries(header, read.entries)
         except StateDamaged:
+            # What lies on it is read from its base on.
+            states = StatesInTurn(reader)
             whole[header.chunks] = False
             damaged[header.id] = header.cut_time
             continue
         whole[header.chunks] = True
-        kept.add(header.cut_time, read)
+        kept.add(header.cut_time, read.new)
         if header.chunks in wanted:
-            entries[header.chunks] = read
+            entries[header.chunks] = tuple(read.entries)
     return KeptStates(kept, entries, damaged)
 
 

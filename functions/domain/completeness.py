@@ -53,8 +53,9 @@ class CompletenessReport(Document):
     def of_payload(cls, payload: object) -> Self:
         """The inverse of `payload`. Raises UnreadableDocument for whatever would not have the same payload again."""
         given = dict(payload) if isinstance(payload, Mapping) else {}
-        if (found := given.pop("format", None)) != cls.FORMAT:
-            raise UnreadableDocument(f"a {cls.KIND} has format {str(found)[:20]!r}, and {cls.FORMAT} is read here")
+        if (found := given.pop("format", None)) not in (forms := list(cls.FORMATS)):
+            formats = " and ".join(map(str, forms))
+            raise UnreadableDocument(f"a {cls.KIND} has format {str(found)[:20]!r}, and {formats} is read here")
         try:
             report = cls.model_validate(given)
         except ValidationError as error:

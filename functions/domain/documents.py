@@ -6,6 +6,7 @@ white space, so the same values always have the same digest.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
@@ -44,16 +45,25 @@ class Document(Part):
 
     KIND: ClassVar[str]
     """Feeds the digest first, so that no header can ever pass for a plan."""
-    FORMAT: ClassVar[int] = 1
+    FORMATS: ClassVar[Mapping[int, frozenset[str]]] = {1: frozenset()}
+    """By each format that is read: the fields that it does not have, which are None then."""
+
+    @property
+    def format(self) -> int:
+        """The first of FORMATS that has a place for all that is there: what was written in one stays in it."""
+        return next(
+            form for form, without in self.FORMATS.items() if all(getattr(self, field) is None for field in without)
+        )
 
     def canonical(self) -> bytes:
         """The bytes that are stored and that the digest covers."""
-        content = {"format": self.FORMAT, **self.model_dump(mode="json")}
+        form = self.format
+        content = {"format": form, **self.model_dump(mode="json", exclude=set(self.FORMATS[form]))}
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property
     def digest(self) -> Digest:
-        return Digest(hashlib.sha256(f"rwm {self.KIND} {self.FORMAT}\0".encode() + self.canonical()).hexdigest())
+        return Digest(hashlib.sha256(f"rwm {self.KIND} {self.format}\0".encode() + self.canonical()).hexdigest())
 
     @classmethod
     def parse(cls, stored: bytes) -> Self:
@@ -67,10 +77,11 @@ class Document(Part):
         except ValueError as error:
             raise UnreadableDocument(f"a stored {cls.KIND} is not JSON: {error}") from error
         found = content.pop("format", None) if isinstance(content, dict) else None
-        if found != cls.FORMAT:
+        # A bool is an int, and a list is no key of a dictionary.
+        if type(found) is not int or found not in cls.FORMATS:
             raise UnreadableDocument(
-                f"a stored {cls.KIND} has format {found!r} and this version of RWM reads {cls.FORMAT}; "
-                "nothing was decided; use a newer version"
+                f"a stored {cls.KIND} has format {found!r} and this version of RWM reads "
+                f"{' and '.join(map(str, cls.FORMATS))}; nothing was decided; use a newer version"
             )
         try:
             document = cls.model_validate(content)

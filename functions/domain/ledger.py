@@ -2,24 +2,33 @@
 
 Security rules:
 - A header is believed only when its bytes have the id it is stored under.
-- A state's entries are believed only when the chunks have the digest of the header, the entries are in
-  key order, and the manifest root of the entries is the header's.
+- A state's entries are believed only when the chunks of its base and of each delta on it have the digests of their
+  headers, every change fits, the entries are in key order, and their roots are those of the state's header.
+- The header of a state names the one on which its delta lies by id, and so on down to the base: nothing beneath a
+  state can be exchanged, and no delta be left out, without another header.
 - A read that fails any of this raises, and says which state cannot be used.
 """
 
+import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from functions.domain import chunks
+from functions.domain.delta import DoesNotFit, apply, ascend
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import LedgerReader
-from functions.domain.roots import content_of, content_root, manifest_root
-from functions.domain.state import StateHeader
-from functions.domain.values import ObjectVersion, RepositoryName
+from functions.domain.roots import attributes_root, content_of, content_root, manifest_root
+from functions.domain.state import ChunkSet, StateHeader
+from functions.domain.values import ObjectKey, ObjectVersion, RepositoryName
 from functions.domain.verdict import Verdict, is_good, newest_outcomes
+
+AHEAD = 4
+"""Chunks of one state that are fetched before they are needed."""
 
 
 class StateDamaged(Exception):
@@ -30,28 +39,137 @@ class NoSuchState(Exception):
     """A STATE that names no state, or more than one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A base, and on it the deltas that lead to one state."""
+
+    base: ChunkSet
+    deltas: tuple[StateHeader, ...]
+    """Each names the chunks of one delta, the oldest first; the state's own header is the last."""
+
+
+def read_strand(ledger: LedgerReader, header: StateHeader, known: ChunkSet | None = None) -> Strand:
+    """The strand that ends with a state, or the end of it that lies on `known` chunks; reads one header for each
+    delta, and no chunk. Raises StateDamaged."""
+    deltas: list[StateHeader] = []
+    at = header
+    while at.chunks != known and (on := at.delta) is not None:
+        deltas.append(at)
+        try:
+            below = ledger.header(at.repository, on.generation)
+        except UnreadableDocument as error:
+            raise StateDamaged(f"state {header.id[:12]}: {error}") from error
+        if below is None or below.id != on.state:
+            raise StateDamaged(
+                f"state {header.id[:12]} lies on state {on.state[:12]}, which the ledger does not hold in its place"
+            )
+        # Each has one link less, so that this ends.
+        if below.base != on.base or below.links != on.links - 1:
+            raise StateDamaged(f"state {header.id[:12]} lies on state {on.state[:12]}, which has another base")
+        at = below
+    return Strand(at.chunks, tuple(reversed(deltas)))
+
+
+def read_chunks(
+    ledger: LedgerReader, header: StateHeader, where: ChunkSet, threads: Executor | None = None
+) -> Iterator[bytes]:
+    """The chunks of `where`, in order, for the state of `header`.
+
+    They stream out before they are proven: nothing may be decided on them before the end. With `threads`, which
+    several may share, a few are fetched ahead. Raises StateDamaged, at the latest at the end.
+    """
+    hashes: list[bytes] = []
+    for number, chunk in enumerate(_fetch(ledger, where, threads)):
+        if chunk is None:
+            raise StateDamaged(f"chunk {number} of {where.count} of state {header.id[:12]} is missing")
+        hashes.append(hashlib.sha256(chunk).digest())
+        yield chunk
+    if chunks.digest_of_set(hashes) != where.digest:
+        raise StateDamaged(f"the chunks of state {header.id[:12]} are not those its header names")
+
+
 def read_state(ledger: LedgerReader, header: StateHeader) -> tuple[ObjectVersion, ...]:
     """The entries of a state, in key order, proven against its header. Raises StateDamaged."""
-    stored = list(_stored_chunks(ledger, header))
-    if chunks.digest(stored) != header.chunks.digest:
-        raise StateDamaged(f"the chunks of state {header.id[:12]} are not those its header names")
-    try:
-        versions = tuple(version for chunk in stored for version in chunks.decode(chunk))
-    except UnreadableDocument as error:
-        raise StateDamaged(f"state {header.id[:12]}: {error}") from error
-    if (actual := manifest_root(versions)) != header.manifest_root:
-        raise StateDamaged(f"state {header.id[:12]}: manifest root is {actual}, expected {header.manifest_root}")
-    if (actual := content_root(content_of(versions))) != header.content_root:
-        raise StateDamaged(f"state {header.id[:12]}: content root is {actual}, expected {header.content_root}")
-    return versions
+    versions = StatesInTurn(ledger).read(header).entries
+    prove_entries(header, versions)
+    return tuple(versions)
 
 
-def _stored_chunks(ledger: LedgerReader, header: StateHeader) -> Iterator[bytes]:
-    for number in range(header.chunks.count):
-        chunk = ledger.chunk(header.chunks.attempt, number)
-        if chunk is None:
-            raise StateDamaged(f"chunk {number} of {header.chunks.count} of state {header.id[:12]} is missing")
-        yield chunk
+@dataclass(frozen=True, slots=True)
+class StateRead:
+    """A state, read after another."""
+
+    entries: Sequence[ObjectVersion]
+    """In key order."""
+    new: Iterable[ObjectVersion]
+    """Those that the state read before it does not have; all, where it lies on none that was read."""
+    from_base: bool
+    """It was not made of the state read before it."""
+
+
+class StatesInTurn:
+    """Reads states of one repository, the oldest first: each base and each delta once. Memory holds one state.
+
+    The chunks are proven by their digests, every change fits, and there are as many entries as the header says; that
+    their roots are the header's is for `prove_entries`.
+    """
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self._ledger = ledger
+        self._known: ChunkSet | None = None
+        """Of what `_entries` was made last."""
+        self._entries: Sequence[ObjectVersion] = ()
+
+    def read(self, header: StateHeader) -> StateRead:
+        """Raises StateDamaged."""
+        known, entries = self._known, self._entries
+        self._known, self._entries = None, ()
+        strand = read_strand(self._ledger, header, known)
+        from_base = strand.base != known
+        put: dict[ObjectKey, ObjectVersion | None] = {}
+        try:
+            if from_base:
+                stored = list(read_chunks(self._ledger, header, strand.base))
+                entries = [version for chunk in stored for version in chunks.decode(chunk)]
+            for link in strand.deltas:
+                stored = list(read_chunks(self._ledger, link, link.chunks))
+                changes = [change for chunk in stored for change in chunks.decode_delta(chunk)]
+                entries = apply(entries, changes)
+                put.update((each.key, each if isinstance(each, ObjectVersion) else None) for each in changes)
+        except (UnreadableDocument, DoesNotFit) as error:
+            raise StateDamaged(f"state {header.id[:12]}: {error}") from error
+        if len(entries) != header.objects:
+            raise StateDamaged(f"state {header.id[:12]} has {len(entries)} entries, expected {header.objects}")
+        self._known, self._entries = header.chunks, entries
+        return StateRead(entries, entries if from_base else filter(None, put.values()), from_base)
+
+
+def prove_entries(header: StateHeader, versions: Sequence[ObjectVersion]) -> None:
+    """That these are exactly the entries of a state, in key order. Raises StateDamaged."""
+    if not ascend(version.key for version in versions):
+        raise StateDamaged(f"the entries of state {header.id[:12]} are not in key order")
+    roots = (
+        ("manifest", manifest_root(versions), header.manifest_root),
+        ("content", content_root(content_of(versions)), header.content_root),
+        ("attributes", attributes_root(versions) if header.attributes_root else None, header.attributes_root),
+    )
+    for name, actual, expected in roots:
+        if actual != expected:
+            raise StateDamaged(f"state {header.id[:12]}: {name} root is {actual}, expected {expected}")
+
+
+def _fetch(ledger: LedgerReader, where: ChunkSet, threads: Executor | None) -> Iterator[bytes | None]:
+    """All that are counted, in order; None: it is not there."""
+    if threads is None:
+        yield from (ledger.chunk(where.attempt, number) for number in range(where.count))
+        return
+    fetched: deque[Future[bytes | None]] = deque()
+    for number in range(where.count):
+        fetched.append(threads.submit(ledger.chunk, where.attempt, number))
+        if len(fetched) > AHEAD:
+            yield fetched.popleft().result()
+    while fetched:
+        yield fetched.popleft().result()
 
 
 _HEX = re.compile(r"[0-9a-f]{4,64}")

@@ -5,6 +5,7 @@ repository's bucket and prefix, to one target, or to one table; keys are relativ
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -220,6 +221,24 @@ class HeadAnchor(Protocol):
 
     def anchor(self, head: Head) -> None:
         """Write the head's bytes once; anchoring the same head again changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A head that was written down once."""
+
+    generation: int
+    state: StateId
+    """Both as its file is named."""
+    content: bytes
+
+
+class AnchorReader(Protocol):
+    """Needs s3:ListBucket and s3:GetObject on `heads/*` of the records bucket."""
+
+    def anchors(self, repository: RepositoryName) -> Iterator[Anchor]:
+        """All there were when it was called, the lowest generation first."""
         ...
 
 

@@ -5,17 +5,20 @@ Security rules:
   changes every id after it.
 - The head is advanced only from the generation that was read: the chain cannot fork.
 - A header describes what was seen. Verdicts and findings about it are items of their own.
+- A delta names by its id the state on which it lies, so that a header's id stands for every chunk down to the base.
 """
 
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from functions.domain.cut import Cut
+from functions.domain.delta import MOST_LINKS
 from functions.domain.documents import Document, Instant, Part
 from functions.domain.restic import FileType, file_type
-from functions.domain.roots import content_of, content_root, manifest_root
+from functions.domain.roots import attributes_root, content_of, content_root, manifest_root
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName, StateId
 
 
@@ -35,6 +38,36 @@ class ChunkSet(Part):
     """SHA-256 over the chunks' own SHA-256 digests, in order."""
 
 
+class DeltaOn(Part):
+    """On what a delta lies, and how long the strand is that ends with it."""
+
+    state: StateId
+    """The state whose entries it changes."""
+    generation: int = Field(ge=1)
+    """Of that state."""
+    base: ChunkSet
+    """Where the entries of the base lie, which is at the beginning of the strand."""
+    base_objects: int = Field(ge=0)
+    links: int = Field(ge=1, le=MOST_LINKS)
+    """Deltas on the base, this one included."""
+    changes: int = Field(ge=1)
+    """Entries put and keys removed by all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The digests of a state's entries."""
+
+    manifest: Digest
+    content: Digest
+    attributes: Digest
+
+    @classmethod
+    def of(cls, versions: Collection[ObjectVersion]) -> "Roots":
+        """`versions` in key order."""
+        return cls(manifest_root(versions), content_root(content_of(versions)), attributes_root(versions))
+
+
 class Cause(Part):
     """Why a state was recorded: annotations, which decide nothing."""
 
@@ -49,20 +82,26 @@ class StateHeader(Document):
     """Everything about a state but its entries."""
 
     KIND: ClassVar[str] = "state header"
+    FORMATS: ClassVar[Mapping[int, frozenset[str]]] = {1: frozenset({"attributes_root", "delta"}), 2: frozenset()}
 
     repository: RepositoryName
     generation: int = Field(ge=1)
     """Position in the repository's chain; the first is 1."""
     parent: StateId | None
     """The id of the state before it; None for generation 1."""
-    kind: Literal["base", "same"]
-    """`base` has chunks of its own; `same` has its parent's manifest root and names its parent's chunks."""
+    kind: Literal["base", "delta", "same"]
+    """`base` has all entries in chunks of its own, `delta` what changed; `same` has its parent's manifest root and
+    names its parent's chunks."""
     cut_time: Instant
     recorded_at: Instant
     """S3's clock when it was committed."""
     chunks: ChunkSet
+    delta: DeltaOn | None = None
+    """None: the chunks hold all entries. Otherwise they hold a delta, which lies on this."""
     manifest_root: Digest
     content_root: Digest
+    attributes_root: Digest | None = None
+    """Of the entries as the chunks have them. None: recorded before there was one."""
     objects: int = Field(ge=0)
     bytes: int = Field(ge=0)
     by_type: dict[FileType, Tally]
@@ -74,9 +113,30 @@ class StateHeader(Document):
     noncurrent: int = Field(ge=0)
     cause: Cause
 
+    @model_validator(mode="after")
+    def _is_its_kind(self) -> Self:
+        if self.kind != "same" and (self.kind == "delta") != (self.delta is not None):
+            raise ValueError(f"its kind is {self.kind}, and its chunks are another's")
+        return self
+
     @property
     def id(self) -> StateId:
         return StateId(self.digest)
+
+    @property
+    def base(self) -> ChunkSet:
+        """Where the entries of the base lie on which this state is built: states of one base are one strand."""
+        return self.delta.base if self.delta else self.chunks
+
+    @property
+    def base_objects(self) -> int:
+        """Entries of the base."""
+        return self.delta.base_objects if self.delta else self.objects
+
+    @property
+    def links(self) -> int:
+        """Deltas between the base and this state."""
+        return self.delta.links if self.delta else 0
 
 
 class Head(Document):
@@ -111,24 +171,29 @@ def describe(
     own_chunks: ChunkSet,
     recorded_at: Instant,
     cause: Cause,
+    delta: DeltaOn | None = None,
+    roots: Roots | None = None,
 ) -> StateHeader:
     """The header of `cut` as the next link after `parent`.
 
-    `own_chunks` is where the recorder would put the entries; where the parent already has the same ones,
-    the parent's chunks are named instead and `own_chunks` is not used.
+    `own_chunks` is where the recorder would put the entries, or with `delta` what changed; where the parent already
+    has the same entries, the parent's chunks are named instead and neither is used. `roots`: those of the cut, where
+    they are known.
     """
-    root = manifest_root(cut.versions)
-    same = parent is not None and parent.manifest_root == root
+    roots = roots or Roots.of(cut.versions)
+    same = parent is not None and parent.manifest_root == roots.manifest
     return StateHeader(
         repository=repository,
         generation=parent.generation + 1 if parent else 1,
         parent=parent.id if parent else None,
-        kind="same" if same else "base",
+        kind="same" if same else "delta" if delta else "base",
         cut_time=cut.time,
         recorded_at=recorded_at,
         chunks=parent.chunks if parent is not None and same else own_chunks,
-        manifest_root=root,
-        content_root=content_root(content_of(cut.versions)),
+        delta=parent.delta if parent is not None and same else delta,
+        manifest_root=roots.manifest,
+        content_root=roots.content,
+        attributes_root=parent.attributes_root if parent is not None and same else roots.attributes,
         objects=len(cut.versions),
         bytes=sum(version.size for version in cut.versions),
         by_type=tally(cut.versions),

@@ -59,7 +59,8 @@ from functions.domain.ports import (
     RetentionReader,
     RetentionSetter,
 )
-from functions.domain.prune.kept_states import read_kept, read_names
+from functions.domain.prune.kept_states import read_kept
+from functions.domain.prune.named import StoredNames
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, RepositoryName, VersionGone
@@ -134,7 +135,7 @@ def _pass(
     tally = Tally(kept, begun)
     place = begun.done_until if begun else None
     with ThreadPoolExecutor(THREADS) as threads:
-        names = KeptNames(kept, lambda header: read_names(ports.ledger, header, threads))
+        names = KeptNames(kept, StoredNames(ports.ledger, threads))
         look = partial(_look_after, ports=ports, now=now, lock_days=began.lock_days)
         for number, (done, versions) in enumerate(_portions(named_by_key(ports.lister.after(place), names))):
             # One at least, so that runs which begin late come to an end together all the same.

@@ -57,7 +57,8 @@ from functions.domain.ports import (
 )
 from functions.domain.prune.approval import NotApproved, check_approved
 from functions.domain.prune.entries import PlannedEntry
-from functions.domain.prune.kept_states import read_kept, read_names
+from functions.domain.prune.kept_states import read_kept
+from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions, PinsUnproven
 from functions.domain.prune.plan import Phase, PlanMismatch, PruneBatch, PrunePlan, plan_file, read_batch, read_plan
 from functions.domain.prune.request import PruneRequest
@@ -245,7 +246,7 @@ def _named_again(
     changed = [header for header in newer if header.manifest_root not in own]
     if not changed:
         return iter(())
-    pinned = PinnedVersions(changed, lambda header: read_names(ports.ledger, header))
+    pinned = PinnedVersions(changed, StoredNames(ports.ledger))
     return still_named(_planned_versions(plan, ports.stored), pinned)
 
 

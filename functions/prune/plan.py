@@ -60,7 +60,8 @@ from functions.domain.prune.amounts import odd, unanswered
 from functions.domain.prune.approval import ShelvedPlan, approval_need, from_generation, last_approved
 from functions.domain.prune.draft import Basis, Batch, Draft, PlanUnsound
 from functions.domain.prune.histories import Histories
-from functions.domain.prune.kept_states import read_kept, read_names
+from functions.domain.prune.kept_states import read_kept
+from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions, PinsUnproven
 from functions.domain.prune.plan import Phase, batch_file, manifest_file, plan_file
 from functions.domain.prune.request import PruneRequest
@@ -145,8 +146,7 @@ def _plan_prune(
     )
     with ThreadPoolExecutor(THREADS) as threads:
         pinned = PinnedVersions(
-            [header for header in situation.kept if header.id not in dropped],
-            lambda header: read_names(ports.ledger, header, threads),
+            [header for header in situation.kept if header.id not in dropped], StoredNames(ports.ledger, threads)
         )
         draft = Draft(basis, Histories(ports.lister.versions()), pinned)
         items = _write_batches(repository, execution, draft.batches(), ports.records, threads)

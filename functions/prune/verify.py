@@ -44,7 +44,8 @@ from functions.domain.ports import (
     VersionLister,
 )
 from functions.domain.prune.entries import PlannedEntry
-from functions.domain.prune.kept_states import read_kept, read_names
+from functions.domain.prune.kept_states import read_kept
+from functions.domain.prune.named import StoredNames
 from functions.domain.prune.plan import (
     Phase,
     PlanMismatch,
@@ -110,7 +111,7 @@ def verify_prune(request: VerifyRequest, repository: Repository, ports: VerifyPo
     listed = look_after(
         ports.lister.versions(),
         kept,
-        lambda header: read_names(ports.ledger, header),
+        StoredNames(ports.ledger),
         {phase: _planned(plan, phase, ports.stored) for phase in Phase},
     )
     report = report_on(plan, _results(plan, ports.stored), listed, kept, now)

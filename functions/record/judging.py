@@ -23,7 +23,7 @@ from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import NEED_THE_LEDGER, judge
 from functions.domain.consistent.fresh import Fresh
 from functions.domain.documents import UnreadableDocument
-from functions.domain.findings import Acknowledgement
+from functions.domain.findings import Acknowledgement, FindingId
 from functions.domain.keeping import kept_of
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.notices import notice_of
@@ -149,6 +149,18 @@ def judge_state(header: StateHeader, findings: Sequence[Finding], ports: Verdict
             judged = judged.untold(untold)
     ports.log.append(judged)
     return judged.verdict
+
+
+def damaged_states(name: RepositoryName, verdicts: VerdictReader) -> frozenset[StateId]:
+    """Those of which the last check found that the ledger does not hold them any more."""
+    found = _checks_findings(_previous(name, verdicts), verdicts)
+    return frozenset(
+        StateId(state)
+        for finding in found
+        if finding.id == FindingId.STATE_DAMAGED
+        for each in finding.evidence
+        for state in each.version_ids
+    )
 
 
 def _proven(

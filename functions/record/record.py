@@ -23,7 +23,6 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
-from functions.domain import chunks
 from functions.domain.checking import VerdictPorts
 from functions.domain.consistent.fresh import Fresh, observe
 from functions.domain.content.known import Memory
@@ -43,12 +42,13 @@ from functions.domain.ports import (
 )
 from functions.domain.recording import Answered, Due, NotYet, Outcome, Recorded, Refused, Wish, decide, look_again
 from functions.domain.repositories import Repository
-from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
+from functions.domain.state import Cause, Head, Roots, StateHeader, describe
 from functions.domain.values import AttemptId, Finding, Severity, Versioning
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.record.answering import RecordFunction, logger
-from functions.record.judging import Past, judge_listing, judge_state, look_back
+from functions.record.judging import Past, damaged_states, judge_listing, judge_state, look_back
+from functions.record.packing import Packed, pack
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
 from functions.storage.content import DynamoVerifiedSets
@@ -106,14 +106,14 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
         return NotYet(until=look_again(now, other.until, wish.deliveries), why=str(other))
     try:
         past = look_back(repository, now, ports.ledger, ports.approvals)
-        fresh = _quiet_cut(max(sent, wish.newest_sent or sent), now, past, ports)
+        fresh = _quiet_cut(max(sent, wish.newest_sent or sent), now, past, head, ports)
         # Where no version is null, it makes no difference.
         object_lock = not fresh.nulls or ports.bucket.object_lock()
         if fresh.cut.null_versions and not object_lock:
             outcome: Outcome = _refuse(_null_finding(repository, fresh.cut), CheckLevel.CONSISTENT, head, ports)
         else:
             findings = judge_listing(repository, fresh, past, ports.ledger, ports.memory, object_lock=object_lock)
-            outcome = _commit(repository, fresh.cut, findings, attempt, head, wish.cause, ports)
+            outcome = _commit(repository, fresh, findings, attempt, head, wish.cause, ports)
     except BaseException:
         # Not to make the next run wait for the lease to end. When even this fails, the lease ends by itself.
         ports.ledger.abandon(name, attempt, now)
@@ -123,14 +123,16 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
     return outcome
 
 
-def _quiet_cut(sent: datetime, now: datetime, past: Past, ports: RecordPorts) -> Fresh:
-    """The cut that answers an event of `sent`, preferably one with nothing at its edge."""
+def _quiet_cut(sent: datetime, now: datetime, past: Past, head: Head | None, ports: RecordPorts) -> Fresh:
+    """The cut that answers an event of `sent`, preferably one with nothing at its edge; and what was current at past
+    cuts, that of the head among them."""
     for _ in range(QUIET_TRIES):
         at = cut_time(sent, now)
         while not may_list(at, now):
             ports.pause(1.0)
             now = ports.bucket.now()
-        fresh = observe(ports.lister.versions(), at, past=past.cuts(at))
+        before = [head.cut_time] if head is not None else []
+        fresh = observe(ports.lister.versions(), at, past=[*past.cuts(at), *before])
         if not fresh.cut.edge:
             break
         now = ports.bucket.now()
@@ -139,7 +141,7 @@ def _quiet_cut(sent: datetime, now: datetime, past: Past, ports: RecordPorts) ->
 
 def _commit(
     repository: Repository,
-    cut: Cut,
+    fresh: Fresh,
     findings: Sequence[Finding],
     attempt: AttemptId,
     head: Head | None,
@@ -147,30 +149,34 @@ def _commit(
     ports: RecordPorts,
 ) -> Outcome:
     """Say what was found, write the cut's chunks, then commit its header after whatever head there is by then."""
-    name = repository.repository
-    packed = list(chunks.encode(cut.versions))
-    own = ChunkSet(attempt=attempt, count=len(packed), digest=chunks.digest(packed))
-    written = False
+    name, cut = repository.repository, fresh.cut
+    roots = Roots.of(cut.versions)
+    damaged = damaged_states(name, ports.verdict.verdicts)
+    written: Packed | None = None
     while True:
         if head is not None and cut.time <= head.cut_time:
             return Answered(by=head)
         parent = _parent(head, ports)
+        packed = pack(fresh, roots, parent, ports.ledger, damaged)
         header = describe(
             cut,
             repository=name,
             parent=parent,
-            own_chunks=own,
+            own_chunks=packed.set_of(attempt),
             recorded_at=ports.bucket.now(),
             cause=cause,
+            delta=packed.delta,
+            roots=roots,
         )
         # First: what is wrong is told even if the ledger cannot be written. And again when the head has moved, since
         # the header is another then; what was told once is no news to the second verdict.
         verdict = judge_state(header, findings, ports.verdict)
-        if header.kind == "base" and not written:
-            ports.ledger.reserve(name, attempt, len(packed))
-            for number, chunk in enumerate(packed):
+        if header.kind != "same" and (written is None or packed.chunks != written.chunks):
+            # Chunks of a delta on a head that has moved are written over: no header names them.
+            ports.ledger.reserve(name, attempt, max(len(each.chunks) for each in (packed, written) if each))
+            for number, chunk in enumerate(packed.chunks):
                 ports.ledger.put_chunk(attempt, number, chunk)
-            written = True
+            written = packed
         try:
             ports.ledger.commit(header, attempt, head)
         except HeadMoved:

@@ -1,15 +1,24 @@
 """The records bucket: versioned, locked, written once per name."""
 
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from functions.domain.ports import Anchor
 from functions.domain.state import Head
-from functions.domain.values import VersionGone, VersionId
+from functions.domain.values import RepositoryName, StateId, VersionGone, VersionId
 from functions.storage.aws import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+_ANCHOR = re.compile(r"([0-9]{10})-([0-9a-f]{64})\.json")
+_AT_ONCE = 16
+"""Heads that are read at once; they are small, and there are as many as states."""
 
 
 class S3HeadAnchor:
@@ -38,6 +47,29 @@ class S3HeadAnchor:
 def anchor_name(head: Head) -> str:
     """`heads/alpha/0000000007-<state id>.json`."""
     return f"heads/{head.repository}/{head.generation:010d}-{head.state}.json"
+
+
+class S3AnchorReader:
+    """AnchorReader over boto3."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def anchors(self, repository: RepositoryName) -> Iterator[Anchor]:
+        prefix = f"heads/{repository}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        # Whole, before it is read any further: what is anchored from now on belongs to newer states.
+        keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+        reader = S3RecordReader(self._client, self._bucket)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return iter(list(threads.map(lambda key: _anchor(key, prefix, reader.get(key)), keys)))
+
+
+def _anchor(key: str, prefix: str, content: bytes) -> Anchor:
+    named = _ANCHOR.fullmatch(key.removeprefix(prefix))
+    # What has another name is no state's: it belongs to none, and is found as such.
+    return Anchor(int(named[1]), StateId(named[2]), content) if named else Anchor(0, StateId(key), content)
 
 
 class S3RecordWriter:

@@ -30,7 +30,7 @@ def world() -> World:
     world = lived(10)
     world.event()
     world.clock.advance(timedelta(hours=1))
-    assert [header.kind for header in world.headers()[:2]] == ["same", "base"]
+    assert [header.kind for header in world.headers()[:2]] == ["same", "delta"]
     return world
 
 
@@ -100,6 +100,7 @@ def test_it_changes_nothing_but_the_operations_table(check: Check) -> None:
         "GetHead",
         "QueryDrops",
         "QueryHeaders",
+        "GetHeader",
         "GetChunk",
         "ListObjectVersions",
         "QueryAcknowledgements",
@@ -114,7 +115,10 @@ def test_each_set_of_chunks_is_read_once(check: Check) -> None:
     log = CallLog()
     check.world.watch(log)
     check.run()
-    assert log.count()["GetChunk"] == 10, "eleven states, and the last has the chunks of the one before"
+    parts = {header.chunks for header in check.world.headers()}
+    assert len(parts) == 10, "eleven states, and the last has the chunks of the one before"
+    assert {header.kind for header in check.world.headers()} == {"base", "delta", "same"}
+    assert log.count()["GetChunk"] == sum(each.count for each in parts)
 
 
 # --- what only it sees -------------------------------------------------------------------------------------
@@ -173,13 +177,25 @@ def test_an_upload_that_takes_its_time_while_a_state_is_recorded_is_no_attack() 
 
 def test_a_damaged_state_is_a_finding_of_its_own_and_the_others_are_judged(check: Check) -> None:
     world = check.world
-    damaged = world.headers()[6]
+    damaged = next(header for header in world.headers()[4:] if header.kind == "base")
+    lie_on_it = [header for header in world.headers() if header.base == damaged.chunks]
     world.ledger.chunks[damaged.chunks.attempt, 0] = b"junk"
     destroy(world, current(world, "data/")[0])
     findings = {each.id: each for each in check.run().findings}
     assert set(findings) == {"state-damaged", "pinned-version-gone"}
     assert findings["state-damaged"].severity is Severity.FAIL
-    assert [each.key for each in findings["state-damaged"].evidence] == [f"state {damaged.id}"]
+    assert {each.key for each in findings["state-damaged"].evidence} == {f"state {each.id}" for each in lie_on_it}
+    assert len(lie_on_it) < len(world.headers())
+
+
+def test_a_damaged_delta_costs_what_lies_on_it_and_nothing_before(check: Check) -> None:
+    world = check.world
+    damaged = next(header for header in world.headers()[1:] if header.kind == "delta" and header.links == 1)
+    world.ledger.chunks.pop((damaged.chunks.attempt, 0))
+    (finding,) = check.run().findings
+    lie_on_it = [header for header in world.headers() if header.base == damaged.base and header.links]
+    assert len(lie_on_it) > 1
+    assert {each.key for each in finding.evidence} == {f"state {each.id}" for each in lie_on_it}
 
 
 def test_of_a_damaged_set_of_chunks_every_state_is_named(check: Check) -> None:

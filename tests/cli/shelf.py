@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functions.domain.prune.approval import Approval, ApprovalMode, Decision, ShelvedPlan, approval_need
 from functions.domain.prune.draft import Basis, Draft
 from functions.domain.prune.histories import Histories
+from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions
 from functions.domain.prune.plan import PrunePlan, batch_file, plan_file
 from functions.domain.prune.report import Harmed, PruneReport, Seen, report_on
@@ -14,6 +15,7 @@ from functions.domain.repositories import Retention
 from functions.domain.state import StateHeader, Tally
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectVersion, VersionId
 from functions.domain.verdict import Outcome, SeenFinding
+from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from functions.storage.prunes import DynamoPruneReports
 from functions.storage.records import S3RecordReader, S3RecordWriter
@@ -90,7 +92,7 @@ class Shelf:
                 check="hold" if check or posture == "hold" else "pass",
             ),
             Histories(listed),
-            PinnedVersions([self.fresh], lambda _: [(self.config.key, self.config.version_id)]),
+            PinnedVersions([self.fresh], StoredNames(DynamoLedgerReader(self.deployed.aws.dynamodb, NAMES.ledger))),
         )
         for batch in draft.batches():
             self.records.put(batch_file(self.fresh.repository, execution, batch.planned.number), batch.content)

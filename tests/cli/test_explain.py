@@ -25,6 +25,7 @@ EVERY_COMMAND = [
     ("acknowledge", "alpha", "pack-overwritten", "--yes"),
     ("states", "alpha"),
     ("state", "alpha", "latest"),
+    ("ledger", "verify", "alpha"),
     ("diff", "alpha", "latest", "latest"),
     ("restore", "alpha", "latest", "--to-bucket", "rwm-restore-1"),
 ]
@@ -68,7 +69,7 @@ def test_a_key_needs_an_administrator(deployed: Deployed) -> None:
 @pytest.mark.parametrize("operation", sorted(PERMISSIONS))
 def test_every_permission_has_the_name_of_its_call(operation: str) -> None:
     action = PERMISSIONS[operation][0].partition(":")[2]
-    assert action == ("InvokeFunction" if operation == "Invoke" else operation)
+    assert action == {"Invoke": "InvokeFunction", "ListObjectsV2": "ListBucket"}.get(operation, operation)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def missing(key: str) -> Trouble:
 def begins_alike(header: StateHeader, start: str) -> StateHeader:
     """`header` with the first count of noncurrent versions that gives it an id which begins with `start`."""
     head, tail = header.canonical().split(b'"noncurrent":0')
-    prefix = f"rwm {header.KIND} {header.FORMAT}\0".encode() + head
+    prefix = f"rwm {header.KIND} {header.format}\0".encode() + head
     for count in itertools.count():
         content = b'%s"noncurrent":%d%s' % (prefix, count, tail)
         if hashlib.sha256(content).hexdigest().startswith(start):

@@ -6,7 +6,9 @@ import pytest
 
 from functions.domain import chunks
 from functions.domain.cut import take_cut
+from functions.domain.delta import changes_between
 from functions.domain.keeping import DroppedState, Held, Hold
+from functions.domain.ledger import read_state
 from functions.domain.ports import (
     AttemptClosed,
     AttemptNotClosed,
@@ -18,7 +20,7 @@ from functions.domain.ports import (
     StateHeld,
 )
 from functions.domain.prune.lease import Lease
-from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
+from functions.domain.state import Cause, ChunkSet, DeltaOn, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, Finding, RepositoryName, Severity
 from tests.builders import at, listing, pack, version
 from tests.contract.ports import Tables
@@ -65,6 +67,48 @@ def test_a_commit_writes_the_header_and_advances_the_head(tables: Tables) -> Non
     assert tables.ledger.header(ALPHA, 1) == first
     assert list(tables.ledger.headers(ALPHA)) == [second, first]
     assert tables.ledger.head(BETA) is None
+
+
+def test_a_delta_is_committed_on_its_parent_and_reads_back_over_its_base(tables: Tables) -> None:
+    entries = [version(pack(str(number))) for number in range(9)]
+    entries = sorted(entries, key=lambda entry: entry.key)
+    parent: StateHeader | None = None
+    for attempt, present in ((ONE, entries[1:]), (TWO, entries[:-1]), (THREE, entries)):
+        cut = take_cut(present, at(0 if parent is None else parent.generation * 100))
+        changes = [] if parent is None else list(changes_between(read_state(tables.ledger, parent), cut.versions))
+        packed = list(chunks.encode_delta(changes) if parent else chunks.encode(cut.versions))
+        on = (
+            None
+            if parent is None
+            else DeltaOn(
+                state=parent.id,
+                generation=parent.generation,
+                base=parent.base,
+                base_objects=parent.base_objects,
+                links=parent.links + 1,
+                changes=len(changes),
+            )
+        )
+        new = describe(
+            cut,
+            repository=ALPHA,
+            parent=parent,
+            own_chunks=ChunkSet(attempt=attempt, count=len(packed), digest=chunks.digest(packed)),
+            recorded_at=cut.time,
+            cause=Cause(reason="event"),
+            delta=on,
+        )
+        tables.ledger.begin(ALPHA, attempt, cut.time, at(1000))
+        tables.ledger.reserve(ALPHA, attempt, len(packed))
+        for number, chunk in enumerate(packed):
+            tables.ledger.put_chunk(attempt, number, chunk)
+        tables.ledger.commit(new, attempt, Head.of(parent) if parent else None)
+        assert tables.ledger.header(ALPHA, new.generation) == new
+        assert list(read_state(tables.ledger, new)) == present
+        parent = new
+    assert [header.kind for header in tables.ledger.headers(ALPHA)] == ["delta", "delta", "base"]
+    # Committed: no attempt's chunks are anybody's to collect.
+    assert list(tables.collector.closed_attempts(ALPHA)) == []
 
 
 def test_headers_come_newest_first_beyond_nine(tables: Tables) -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from functions.domain import chunks
 from functions.domain.documents import UnreadableDocument
-from functions.domain.roots import ManifestRoot, manifest_root
 from functions.domain.values import ObjectVersion
 from tests.builders import in_key_order, states, version
 
@@ -29,24 +28,22 @@ def test_every_entry_comes_back_exactly(entries: list[ObjectVersion]) -> None:
 
 
 @given(states)
-def test_pins_are_those_of_the_entries(entries: list[ObjectVersion]) -> None:
-    pins = [pin for chunk in chunks.encode(entries) for pin in chunks.decode_pins(chunk)]
-    assert pins == [(entry.key, entry.version_id, entry.size) for entry in entries]
-    root = ManifestRoot()
-    root.update_pins(pins)
-    assert root.digest == manifest_root(entries)
+def test_names_are_those_of_the_entries(entries: list[ObjectVersion]) -> None:
+    names = [chunks.decode_names(chunk) for chunk in chunks.encode(entries)]
+    assert [key for each in names for key in each.keys] == [entry.key for entry in entries]
+    assert [version_id for each in names for version_id in each.version_ids] == [e.version_id for e in entries]
 
 
 @given(states.filter(bool), st.data())
-def test_the_pins_of_a_damaged_chunk_are_refused_or_read_but_never_crash_the_reader(
+def test_the_names_of_a_damaged_chunk_are_refused_or_read_but_never_crash_the_reader(
     entries: list[ObjectVersion], data: st.DataObject
 ) -> None:
-    """Which of the two, its digest shows, which whoever reads pins compares."""
+    """Which of the two, its digest shows, which whoever reads names compares."""
     chunk = bytearray(next(chunks.encode(entries)))
     at = data.draw(st.integers(0, len(chunk) - 1))
     chunk[at] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(UnreadableDocument):
-        chunks.decode_pins(bytes(chunk))
+        chunks.decode_names(bytes(chunk))
 
 
 def test_an_empty_state_has_no_chunks() -> None:
@@ -95,8 +92,8 @@ def test_entries_that_do_not_compress_still_make_chunks_under_the_limit_of_an_it
 
 def test_an_unknown_format_is_refused_by_name() -> None:
     (chunk,) = chunks.encode([version("config")])
-    with pytest.raises(UnreadableDocument, match=r"format 2 .* reads 1"):
-        chunks.decode(chunk.replace(b'"format":1', b'"format":2'))
+    with pytest.raises(UnreadableDocument, match=r"format 9 .* reads 1 and 2"):
+        chunks.decode(chunk.replace(b'"format":2', b'"format":9'))
 
 
 @given(states.filter(bool), st.data())

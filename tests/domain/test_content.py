@@ -53,6 +53,7 @@ from tests.builders import at, listing, pack, sha256, version
 from tests.fakes.content import FakeVerifiedSets
 from tests.fakes.faults import Call
 from tests.fakes.ledger import ITEM_BYTES, FakeLedger
+from tests.strands import packed
 
 ALPHA = RepositoryName("alpha")
 NOTHING = Digest("0" * 64)
@@ -290,12 +291,12 @@ class History:
     truly_read: set[VersionName] = field(default_factory=set)
     """By a check whose set can still be believed."""
 
-    def record(self, entries: list[ObjectVersion]) -> StateHeader:
+    def record(self, entries: list[ObjectVersion], *, base: bool = False) -> StateHeader:
         generation = len(self.headers) + 1
         cut_time = at(100 * generation)
         parent = self.headers[-1] if self.headers else None
         attempt = AttemptId(f"attempt-{generation}")
-        encoded = list(chunks.encode(builders.in_key_order(entries)))
+        encoded, delta = packed(self.ledger, parent, builders.in_key_order(entries), base=base)
         header = describe(
             take_cut(listing(*entries), cut_time),
             repository=ALPHA,
@@ -303,6 +304,7 @@ class History:
             own_chunks=ChunkSet(attempt=attempt, count=len(encoded), digest=chunks.digest(encoded)),
             recorded_at=cut_time,
             cause=Cause(reason="schedule"),
+            delta=delta,
         )
         self.ledger.begin(ALPHA, attempt, cut_time, at(100 * generation + 1))
         for number, chunk in enumerate(encoded):
@@ -420,7 +422,7 @@ def grown(count: int) -> History:
         version(pack(str(number)), written=100 * number + 50, version_id=f"v{number}") for number in range(count)
     ]
     for number in range(count):
-        history.record(entries[: number + 1])
+        history.record(entries[: number + 1], base=True)
         checked(history, number, f"run-{number}", set(), set())
     return history
 
@@ -472,6 +474,18 @@ def test_a_set_whose_state_was_exchanged_proves_nothing() -> None:
         forged = one.model_copy(update={"state": StateId("f" * 64)})
         history.memory.stored[one.digest] = forged.canonical()
     assert history.verified(1) == frozenset()
+
+
+def test_states_that_changed_alike_on_other_bases_are_not_taken_for_one_another() -> None:
+    """Their chunks are the very same, byte for byte."""
+    one, other, new = POOL[0], POOL[1], POOL[2]
+    history = History()
+    for entries in ([one], [one, new], [other], [other, new]):
+        history.record(entries, base=new not in entries)
+    assert history.headers[1].chunks.digest == history.headers[3].chunks.digest
+    checked(history, 1, "monday", set(), set())
+    checked(history, 3, "tuesday", {0}, set())
+    assert history.verified(3) == {name_of(new)}
 
 
 def test_a_set_whose_batches_are_lost_proves_nothing() -> None:

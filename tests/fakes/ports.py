@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.domain.ports import TargetChanged, TargetDenied, TargetGone, TargetMissing
+from functions.domain.ports import Anchor, TargetChanged, TargetDenied, TargetGone, TargetMissing
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -17,6 +17,8 @@ from functions.domain.values import (
     Listing,
     ObjectKey,
     ObjectVersion,
+    RepositoryName,
+    StateId,
     VersionGone,
     VersionId,
     Versioning,
@@ -238,6 +240,22 @@ class FakeHeadAnchor:
             self.s3.put(self.bucket, name, head.canonical(), integrity=SHA256, when=once, by=self.by)
         except PreconditionFailed:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAnchorReader:
+    """AnchorReader."""
+
+    s3: FakeS3
+    bucket: str
+
+    def anchors(self, repository: RepositoryName) -> Iterator[Anchor]:
+        found = []
+        for entry in self.s3.everything(self.bucket):
+            if entry.is_latest and entry.version.key.startswith(f"heads/{repository}/"):
+                generation, _, state = entry.version.key.removesuffix(".json").rpartition("/")[2].partition("-")
+                found.append(Anchor(int(generation), StateId(state), entry.version.body))
+        return iter(found)
 
 
 @dataclass(frozen=True, slots=True)

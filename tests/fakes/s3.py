@@ -493,6 +493,12 @@ class FakeS3:
                 raise InvalidObjectState("Restore is not allowed for the object's current storage class")
             target.replace(version, replace(version, thawed_until=self.clock.now() + timedelta(days=days)))
 
+    def transition(self, bucket: str, key: str, storage_class: str) -> None:
+        """What a lifecycle rule does to the current version: the same version, in another class."""
+        target = self._bucket(bucket)
+        version = self._find(OWNER, target, key, "")
+        target.replace(version, replace(version, storage_class=storage_class))
+
     # --- multipart uploads -----------------------------------------------------------------------------
 
     def create_multipart_upload(

@@ -579,7 +579,9 @@ def test_an_operator_starts_record_check_prune_and_restore_and_nothing_else(who:
     followed = {_arn("states", f"execution:{each}:*") for each in workflows}
     assert operator.resources("states:DescribeExecution") == operator.resources("states:ListMapRuns") == followed
     assert operator.resources("states:DescribeMapRun") == {_arn("states", f"mapRun:{each}/*") for each in workflows}
-    assert operator.resources("s3:GetObject") == {f"{RECORDS}/prunes/*", f"{RECORDS}/restores/*"}
+    seen = {f"{RECORDS}/{each}/*" for each in ("heads", "prunes", "restores")}
+    assert operator.resources("s3:GetObject") == seen
+    assert operator.conditions("s3:ListBucket") == [{"StringLike": {"s3:prefix": "heads/*"}}]
 
 
 DECIDES = {_arn("lambda", f"function:rwm-{step}") for step in ("acknowledge", "approve", "hold")}

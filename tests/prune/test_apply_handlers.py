@@ -54,7 +54,7 @@ class Deployed:
             attempt = AttemptId(f"attempt-{header.generation}")
             ledger.begin(REPOSITORY, attempt, header.recorded_at, header.recorded_at)
             ledger.reserve(REPOSITORY, attempt, header.chunks.count)
-            for number in range(header.chunks.count if header.kind == "base" else 0):
+            for number in range(header.chunks.count if header.kind != "same" else 0):
                 ledger.put_chunk(attempt, number, world.ledger.chunks[attempt, number])
             ledger.commit(header, attempt, parent)
             parent = Head.of(header)

@@ -102,13 +102,24 @@ def test_a_state_that_does_not_prove_itself_is_not_called_whole_and_costs_the_ot
     world: World, damage: str
 ) -> None:
     planned = applied(world)
-    victim = world.kept()[2]
+    kept = sorted(world.kept(), key=lambda header: header.generation)
+    victim = kept[len(kept) // 2]
+    assert victim.kind == "delta"
     place = (victim.chunks.attempt, 0)
     content = world.ledger.chunks.pop(place)
     if damage == "changed":
         world.ledger.chunks[place] = content[:-1] + b"?"
     report = world.look_after(planned)
-    assert [(each.state, each.unproven) for each in report.harmed] == [(victim.id, True)]
+    # Those that lie on it cannot be read without it; those before it can.
+    assert {each.state for each in report.harmed} == {each.id for each in kept[len(kept) // 2 :]}
+    assert all(each.unproven and not each.missing for each in report.harmed)
+    assert report.outcome == "harmed"
+
+
+def test_a_base_that_does_not_prove_itself_costs_the_states_on_it_their_proof(world: World) -> None:
+    planned = applied(world)
+    del world.ledger.chunks[world.kept()[0].base.attempt, 0]
+    assert {each.state for each in world.look_after(planned).harmed} == {each.id for each in world.kept()}
 
 
 def test_a_marker_in_place_of_a_version_is_not_that_version(world: World) -> None:

@@ -253,11 +253,12 @@ def moments(world: World) -> int:
     return len(log.calls)
 
 
-def prepared() -> World:
-    """Something is wrong with the state that is to be recorded, and nobody was told yet."""
+def prepared(kind: str = "base") -> World:
+    """Something is wrong with the state that is to be recorded, and nobody was told yet. On a repository that is large
+    enough for what changes it is a delta."""
     world = World()
     world.put("config")
-    backed_up(world, "one")
+    backed_up(world, *(["one"] if kind == "base" else [f"pack {number}" for number in range(9)]))
     world.event()
     world.notifier.notices.clear()
     backed_up(world, "two")
@@ -281,11 +282,15 @@ def left_behind(world: World) -> tuple[object, ...]:
     return states, contents, verdicts, anchored, set(world.ledger.chunks) == named_chunks
 
 
-@pytest.mark.parametrize("step", range(1, moments(prepared()) + 1))
-def test_killed_at_any_moment_and_run_again_it_leaves_what_an_undisturbed_run_leaves(step: int) -> None:
-    undisturbed = prepared()
+MOMENTS = [(kind, step) for kind in ("base", "delta") for step in range(1, moments(prepared(kind)) + 1)]
+
+
+@pytest.mark.parametrize(("kind", "step"), MOMENTS)
+def test_killed_at_any_moment_and_run_again_it_leaves_what_an_undisturbed_run_leaves(kind: str, step: int) -> None:
+    undisturbed = prepared(kind)
     undisturbed.event()
-    world = prepared()
+    assert undisturbed.headers()[0].kind == kind
+    world = prepared(kind)
     sent = world.clock.now()
     world.watch(KillAt(step))
     with pytest.raises(Crash):
@@ -303,9 +308,9 @@ def test_killed_at_any_moment_and_run_again_it_leaves_what_an_undisturbed_run_le
     assert len(world.notifier.subjects) <= 2
 
 
-@pytest.mark.parametrize("step", range(1, moments(prepared()) + 1))
-def test_an_error_at_any_moment_releases_the_lease_so_that_the_next_run_need_not_wait(step: int) -> None:
-    world = prepared()
+@pytest.mark.parametrize(("kind", "step"), MOMENTS)
+def test_an_error_at_any_moment_releases_the_lease_so_that_the_next_run_need_not_wait(kind: str, step: int) -> None:
+    world = prepared(kind)
     sent = world.clock.now()
     seen: list[Call] = []
 
@@ -326,10 +331,11 @@ def test_an_error_at_any_moment_releases_the_lease_so_that_the_next_run_need_not
     assert held == ((failed.operation, failed.moment) == ("Begin", Moment.AFTER))
 
 
-def test_two_recorders_at_once_do_not_fork_the_chain(world: World) -> None:
+@pytest.mark.parametrize("kind", ["base", "delta"])
+def test_two_recorders_at_once_do_not_fork_the_chain(kind: str) -> None:
     """The second runs wholly inside the first, at every moment of it: after the first's lease has ended."""
-    for step in range(1, moments(prepared()) + 1):
-        racing = prepared()
+    for step in range(1, moments(prepared(kind)) + 1):
+        racing = prepared(kind)
         sent = racing.clock.now()
         seen = 0
 

@@ -32,6 +32,7 @@ from tests.fakes.ports import (
     FakeVersionLister,
 )
 from tests.fakes.s3 import FakeS3
+from tests.strands import packed
 
 REPOSITORY = RepositoryName("beta")
 PROTECTED = "protected"
@@ -142,7 +143,7 @@ class World:
         head = self.ledger.head(REPOSITORY)
         parent = self.ledger.header(REPOSITORY, head.generation) if head else None
         attempt = AttemptId(f"attempt-{head.generation + 1 if head else 1}")
-        encoded = list(chunks.encode(cut.versions))
+        encoded, delta = packed(self.ledger, parent, cut.versions)
         header = describe(
             cut,
             repository=REPOSITORY,
@@ -150,6 +151,7 @@ class World:
             own_chunks=ChunkSet(attempt=attempt, count=len(encoded), digest=chunks.digest(encoded)),
             recorded_at=self.s3.clock.second(),
             cause=Cause(reason="operator"),
+            delta=delta,
         )
         now = self.s3.clock.second()
         self.ledger.begin(REPOSITORY, attempt, now, now + QUIET)

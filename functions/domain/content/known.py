@@ -15,8 +15,8 @@ from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import LedgerReader, RecordReader, VerifiedSets
 from functions.domain.restic import promised_sha256
-from functions.domain.state import StateHeader
-from functions.domain.values import Digest, ObjectVersion, VersionGone
+from functions.domain.state import ChunkSet, StateHeader
+from functions.domain.values import ObjectVersion, VersionGone
 
 MOST_STATES = 12
 """How many other states are read at most to find what is verified already. What a state shares with none of the
@@ -31,7 +31,7 @@ class Memory:
     ledger: LedgerReader
     records: RecordReader | None = None
     """Where plans and batches are. Without, a set that leans on them is not believed."""
-    _entries: dict[Digest, frozenset[VersionName]] = field(default_factory=dict)
+    _entries: dict[ChunkSet, frozenset[VersionName]] = field(default_factory=dict)
     """Of the states that were read, by their chunks: a repository that did not change is read once."""
 
     def verified_among(self, versions: Sequence[ObjectVersion], header: StateHeader) -> frozenset[VersionName]:
@@ -73,11 +73,11 @@ class Memory:
         header = self.ledger.header(one.repository, one.generation)
         if header is None or header.id != one.state:
             return frozenset()
-        known = self._entries.get(header.chunks.digest)
+        known = self._entries.get(header.chunks)
         if known is None:
             if len(self._entries) == MOST_STATES:
                 return frozenset()
-            known = self._entries[header.chunks.digest] = frozenset(map(name_of, read_state(self.ledger, header)))
+            known = self._entries[header.chunks] = frozenset(map(name_of, read_state(self.ledger, header)))
         return known
 
     def _unread(self, one: VerifiedSet) -> Iterator[VersionName]:

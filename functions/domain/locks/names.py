@@ -1,66 +1,69 @@
 """Which kept states name which versions, asked in key order.
 
 Security rules:
-- States of the same manifest root name the same versions, and are read once.
+- States on one base are read as one stream, each with what it names itself.
 - One state that cannot be read, or does not prove itself, costs the others nothing: to lock a version too many harms
   nobody, and to lock none because of one damaged state would leave all of them open. It is told as unproven.
 - What was counted of a state counts only after `finish`: its names prove themselves at their end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 
 from functions.domain.cut import NotInOrder
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged
-from functions.domain.prune.pins import Names, PinnedVersions, PinsUnproven
+from functions.domain.prune.named import NamesReader, States, StrandDamaged, by_base
+from functions.domain.prune.pins import Cursor
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ListedVersion, ObjectKey, ObjectVersion, VersionId
 
-_BROKEN = (StateDamaged, UnreadableDocument, PinsUnproven)
+_BROKEN = (StateDamaged, UnreadableDocument)
 
 
 class KeptNames:
     """What the states of `headers` name, by manifest root; asked once, from one key to the last."""
 
-    def __init__(self, headers: Iterable[StateHeader], read: Callable[[StateHeader], Names]) -> None:
-        """`read` gives a state's entries; it raises where they are not proven, at the latest at their end."""
+    def __init__(self, headers: Iterable[StateHeader], reader: NamesReader) -> None:
         self.unproven: set[Digest] = set()
         """Manifest roots of states that did not prove themselves."""
-        self._pinned: dict[Digest, PinnedVersions] = {}
-        for header in headers:
-            root = header.manifest_root
-            if root not in self._pinned and root not in self.unproven:
-                try:
-                    self._pinned[root] = PinnedVersions([header], read)
-                except _BROKEN:
-                    self.unproven.add(root)
+        self._strands: list[tuple[States, Cursor]] = []
+        for on_one_base in by_base(headers):
+            try:
+                states = reader.find(on_one_base)
+                self._strands.append((states, Cursor(reader.read(states))))
+            except _BROKEN:
+                self.unproven.update(header.manifest_root for header in on_one_base)
 
     def of(self, key: ObjectKey) -> Mapping[VersionId, tuple[Digest, ...]]:
         """Versions of `key`, and the manifest roots of the states that name each. Keys have to ascend."""
-        found: dict[VersionId, tuple[Digest, ...]] = {}
-        for root, pinned in list(self._pinned.items()):
+        found: dict[VersionId, dict[Digest, None]] = {}
+        for strand in list(self._strands):
+            states, cursor = strand
             try:
-                named = pinned.named(key)
-            except _BROKEN:
-                self._give_up(root)
+                lives = cursor.lives(key)
+            except _BROKEN as error:
+                self._give_up(strand, error)
                 continue
-            for version_id in named:
-                found[version_id] = (*found.get(version_id, ()), root)
-        return found
+            for life in lives:
+                naming = [header for header, place in states.placed if life.first <= place < life.end]
+                if naming:
+                    found.setdefault(life.version_id, {}).update((header.manifest_root, None) for header in naming)
+        return {version_id: tuple(roots) for version_id, roots in found.items()}
 
     def finish(self) -> None:
         """Read every state to its end, so that each is proven or told as unproven."""
-        for root, pinned in list(self._pinned.items()):
+        for strand in list(self._strands):
             try:
-                pinned.finish()
-            except _BROKEN:
-                self._give_up(root)
+                strand[1].finish()
+            except _BROKEN as error:
+                self._give_up(strand, error)
 
-    def _give_up(self, root: Digest) -> None:
-        del self._pinned[root]
-        self.unproven.add(root)
+    def _give_up(self, strand: tuple[States, Cursor], error: Exception) -> None:
+        self._strands.remove(strand)
+        proven = error.place if isinstance(error, StrandDamaged) else 0
+        self.unproven.update(header.manifest_root for header, place in strand[0].placed if place >= proven)
 
 
 NamedVersion = tuple[ObjectVersion, tuple[Digest, ...]]

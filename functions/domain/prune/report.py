@@ -7,7 +7,8 @@ Security rules:
 - A batch without a result that holds is told.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -21,7 +22,7 @@ from functions.domain.documents import Document, Instant, Part
 from functions.domain.findings import FindingId
 from functions.domain.ledger import StateDamaged
 from functions.domain.prune.entries import PlannedEntry
-from functions.domain.prune.pins import Names
+from functions.domain.prune.named import Life, NamesReader, Piece, Run, StrandDamaged, by_base
 from functions.domain.prune.plan import Phase, PrunePlan, Waiting
 from functions.domain.prune.results import BatchResult, Stays
 from functions.domain.state import StateHeader, Tally
@@ -129,14 +130,12 @@ class Seen:
 def look_after(
     listing: Iterable[ListedVersion],
     kept: Sequence[StateHeader],
-    read: Callable[[StateHeader], Names],
+    names: NamesReader,
     planned: Mapping[Phase, Iterable[PlannedEntry]],
 ) -> Seen:
-    """Fold `listing` (S3's order, complete) once. `read` gives the entries of a kept state, which prove themselves by
-    their end; `planned`: in key order. Raises NotInOrder, and whatever reading the plan raises."""
-    # States of the same manifest root name the same versions, and are whole together.
-    by_root = {header.manifest_root: header for header in reversed(kept)}
-    states = [_State(header, iter(read(header))) for header in by_root.values()]
+    """Fold `listing` (S3's order, complete) once. `planned`: in key order. Raises NotInOrder, and whatever reading the
+    plan raises."""
+    states = [_States(headers, names) for headers in by_base(kept)]
     plans = [_Planned(iter(entries)) for entries in planned.values()]
     counts = [0, 0, 0]
     last: ObjectKey | None = None
@@ -167,55 +166,87 @@ def look_after(
         markers=counts[2],
         reclaimed=Tally(objects=sum(each.versions for each in plans), bytes=sum(each.bytes for each in plans)),
         reclaimed_markers=sum(each.markers for each in plans),
-        harmed=tuple(_harmed(kept, {state.header.manifest_root: state for state in states})),
+        harmed=tuple(_harmed(kept, states)),
     )
 
 
-@dataclass(slots=True)
-class _State:
-    """A place in a state's entries."""
+class _States:
+    """A place in what states of one base name. One that cannot be read costs the others no proof, unless they lie on
+    it."""
 
-    header: StateHeader
-    names: Iterator[tuple[ObjectKey, VersionId]]
-    missing: int = 0
-    unproven: bool = False
-    _count: int = 0
-    _next: tuple[ObjectKey, VersionId] | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, headers: Sequence[StateHeader], names: NamesReader) -> None:
+        self._headers = headers
+        self._places: Sequence[int] = ()
+        self._missing = [0] * len(headers)
+        self._missing_in_all = 0
+        self._proven: float = math.inf
+        """Places before it are."""
+        self._pieces: Iterator[Piece] = iter(())
+        self._piece: Piece | None = None
+        self._at = 0
+        """Within a run."""
+        try:
+            states = names.find(headers)
+            self._headers, self._places = states.headers, states.places
+            self._pieces = iter(names.read(states))
+        except StateDamaged:
+            self._places, self._proven = [0] * len(headers), 0
         self._advance()
 
+    @property
+    def harmed(self) -> Iterator[Harmed]:
+        for header, place, missing in zip(self._headers, self._places, self._missing, strict=True):
+            gone, unproven = missing + self._missing_in_all, place >= self._proven
+            if gone or unproven:
+                yield Harmed(state=header.id, generation=header.generation, missing=gone, unproven=unproven)
+
     def pass_by(self, key: ObjectKey, listed: Collection[VersionId]) -> None:
-        while self._next is not None and self._next[0] <= key:
-            if self._next[0] < key or self._next[1] not in listed:
-                self.missing += 1
+        while (piece := self._piece) is not None:
+            if isinstance(piece, Run):
+                if not self._pass_run(piece, key, listed):
+                    return
+            elif piece.key > key:
+                return
+            else:
+                self._lose(life for life in piece.lives if piece.key < key or life.version_id not in listed)
             self._advance()
 
     def finish(self) -> None:
-        while self._next is not None:
-            self.missing += 1
+        while (piece := self._piece) is not None:
+            if isinstance(piece, Run):
+                self._missing_in_all += len(piece.keys) - self._at
+            else:
+                self._lose(piece.lives)
             self._advance()
-        self.unproven = self.unproven or self._count != self.header.objects
+
+    def _pass_run(self, run: Run, key: ObjectKey, listed: Collection[VersionId]) -> bool:
+        """Whether it has passed by to its end."""
+        for at in range(self._at, len(run.keys)):
+            if run.keys[at] > key:
+                self._at = at
+                return False
+            if run.keys[at] < key or run.version_ids[at] not in listed:
+                self._missing_in_all += 1
+        return True
+
+    def _lose(self, lives: Iterable[Life]) -> None:
+        for life in lives:
+            for number, place in enumerate(self._places):
+                self._missing[number] += life.first <= place < life.end
 
     def _advance(self) -> None:
-        before = self._next
+        self._at = 0
         try:
-            self._next = next(self.names, None)
-        except StateDamaged:
-            # One state that cannot be read costs the others no proof.
-            self.unproven, self._next = True, None
-            return
-        if self._next is not None:
-            self._count += 1
-            if before is not None and self._next[0] <= before[0]:
-                self.unproven, self._next = True, None
+            self._piece = next(self._pieces, None)
+        except StateDamaged as error:
+            self._proven = error.place if isinstance(error, StrandDamaged) else 0
+            self._piece = None
 
 
-def _harmed(kept: Iterable[StateHeader], by_root: Mapping[Digest, _State]) -> Iterator[Harmed]:
-    for header in kept:
-        state = by_root[header.manifest_root]
-        if state.missing or state.unproven:
-            yield Harmed(state=header.id, generation=header.generation, missing=state.missing, unproven=state.unproven)
+def _harmed(kept: Iterable[StateHeader], states: Iterable[_States]) -> Iterator[Harmed]:
+    """In the order of `kept`."""
+    found = {harmed.state: harmed for each in states for harmed in each.harmed}
+    return (found[header.id] for header in kept if header.id in found)
 
 
 @dataclass(slots=True)

@@ -1,59 +1,44 @@
 """Which kept states name a version: all of them, each once, and none that is broken spoils the others."""
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.domain.cut import Cut, NotInOrder
-from functions.domain.ledger import StateDamaged
+from functions.domain.cut import NotInOrder
 from functions.domain.locks.names import KeptNames, named_by_key
-from functions.domain.state import Cause, ChunkSet, StateHeader, describe
-from functions.domain.values import AttemptId, Digest, ObjectKey, ObjectVersion, RepositoryName, VersionId
-from tests.builders import NOON, listing, marker, version
+from functions.domain.prune.named import StoredNames
+from functions.domain.values import Digest, ObjectKey, ObjectVersion
+from tests.builders import listing, marker, version
+from tests.fakes.faults import CallLog
+from tests.fakes.ledger import FakeLedger
+from tests.strands import write
 
 KEYS = ["a", "b", "c", "d"]
 Contents = tuple[tuple[str, str], ...]
 
 
-def header(contents: Contents, generation: int = 1) -> StateHeader:
-    """Of a state that names these versions."""
-    versions = tuple(version(key, version_id=version_id) for key, version_id in sorted(contents))
-    cut = Cut(NOON + timedelta(hours=generation), versions, False, False, 0, 0, 0, 0, ())
-    chunks = ChunkSet(attempt=AttemptId(f"attempt-{generation}"), count=0, digest=Digest("0" * 64))
-    return describe(
-        cut,
-        repository=RepositoryName("alpha"),
-        parent=None,
-        own_chunks=chunks,
-        recorded_at=NOON,
-        cause=Cause(reason="operator"),
-    ).model_copy(update={"generation": generation})
-
-
 class Ledger:
-    """States by what they name."""
+    """States by what they name, each a delta on the one before it unless it is to be a base."""
 
-    def __init__(self, *states: Contents) -> None:
-        self.headers = [header(each, number) for number, each in enumerate(states, 1)]
-        self._contents = {number: sorted(state) for number, state in enumerate(states, 1)}
-        self.read: list[int] = []
-        self.breaks: dict[int, int] = {}
-        """By generation, after how many entries it turns out to be damaged."""
+    def __init__(self, *states: Contents, bases: bool = False) -> None:
+        self.stored = FakeLedger()
+        self.headers = [
+            write(
+                self.stored,
+                [version(key, version_id=version_id) for key, version_id in sorted(each)],
+                base=bases or number % 3 == 2,
+                size=1,
+            )
+            for number, each in enumerate(states)
+        ]
 
-    def names(self, of: StateHeader) -> Iterator[tuple[ObjectKey, VersionId]]:
-        self.read.append(of.generation)
-        for number, (key, version_id) in enumerate(self._contents[of.generation]):
-            if self.breaks.get(of.generation) == number:
-                raise StateDamaged("a chunk is missing")
-            yield ObjectKey(key), VersionId(version_id)
-        if of.generation in self.breaks:
-            raise StateDamaged("it does not prove itself")
+    def damage(self, state: int, chunk: int) -> None:
+        self.stored.chunks[self.headers[state].chunks.attempt, chunk] = b"junk"
 
     def kept(self) -> KeptNames:
-        return KeptNames(self.headers, self.names)
+        return KeptNames(self.headers, StoredNames(self.stored))
 
 
 def named(names: KeptNames, key: str) -> Mapping[str, tuple[Digest, ...]]:
@@ -84,17 +69,20 @@ def test_each_state_that_names_a_version_is_told_whichever_keys_are_asked_for(
     assert names.unproven == set()
 
 
-def test_states_of_one_manifest_root_are_read_once() -> None:
-    ledger = Ledger((("a", "1"),), (("a", "1"),), (("b", "1"),))
+def test_each_base_and_each_delta_is_read_once() -> None:
+    ledger = Ledger((("a", "1"),), (("a", "1"),), (("b", "1"),), (("b", "1"), ("c", "1")))
+    assert [header.kind for header in ledger.headers] == ["base", "same", "base", "delta"]
+    log = CallLog()
+    ledger.stored.hook = log
     ledger.kept().finish()
-    assert ledger.read == [1, 3]
+    assert log.count()["GetChunk"] == 3
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 3])
-def test_a_state_that_breaks_is_told_and_the_others_are_read_on(after: int) -> None:
+@pytest.mark.parametrize("chunk", [0, 1, 2])
+def test_a_state_that_breaks_is_told_and_the_others_are_read_on(chunk: int) -> None:
     whole = (("a", "1"), ("b", "1"), ("c", "1"))
-    ledger = Ledger((("a", "1"), ("b", "1"), ("c", "2")), whole)
-    ledger.breaks[1] = after
+    ledger = Ledger((("a", "1"), ("b", "1"), ("c", "2")), whole, bases=True)
+    ledger.damage(0, chunk)
     names = ledger.kept()
     good = ledger.headers[1].manifest_root
     for key in KEYS:
@@ -103,12 +91,22 @@ def test_a_state_that_breaks_is_told_and_the_others_are_read_on(after: int) -> N
     assert names.unproven == {ledger.headers[0].manifest_root}
 
 
+def test_a_delta_that_breaks_costs_what_lies_on_it_and_not_what_it_lies_on() -> None:
+    ledger = Ledger((("a", "1"),), (("a", "1"), ("b", "1")))
+    ledger.damage(1, 0)
+    names = ledger.kept()
+    assert ledger.headers[0].manifest_root in named(names, "a")["1"]
+    names.finish()
+    assert names.unproven == {ledger.headers[1].manifest_root}
+
+
 def test_a_state_with_fewer_entries_than_its_header_says_is_unproven() -> None:
     ledger = Ledger((("a", "1"),))
-    names = KeptNames([ledger.headers[0].model_copy(update={"objects": 2})], ledger.names)
+    header = ledger.headers[0].model_copy(update={"objects": 2})
+    names = KeptNames([header], StoredNames(ledger.stored))
     names.of(ObjectKey("a"))
     names.finish()
-    assert names.unproven == {ledger.headers[0].manifest_root}
+    assert names.unproven == {header.manifest_root}
 
 
 def test_of_a_listing_only_named_versions_come_and_every_key_does() -> None:

@@ -7,7 +7,8 @@ from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.plan import Phase
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
 from tests.builders import NOON, pack, version
-from tests.domain.prune.world import basis, cut_of, draw, header_of, pins
+from tests.domain.prune.world import basis, draw, header_of, pins
+from tests.strands import cut_of
 
 KEY = pack("a")
 

@@ -10,7 +10,7 @@ from functions.domain.repositories import Thresholds
 from functions.domain.restic import FileType
 from functions.domain.values import Finding, Severity
 from tests.builders import NOON
-from tests.domain.prune.world import ALPHA
+from tests.strands import ALPHA
 
 
 def found(*totals: tuple[FileType, int], level: int = 1000) -> list[Finding]:

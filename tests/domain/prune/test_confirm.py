@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
+from functions.domain.ledger import StateDamaged
 from functions.domain.prune.confirm import Confirmed, Left, confirm, confirm_markers
 from functions.domain.prune.entries import PlannedEntry
-from functions.domain.prune.pins import PinnedVersions, PinsUnproven
+from functions.domain.prune.pins import PinnedVersions
 from functions.domain.prune.rules import Waits
-from functions.domain.values import ListedVersion, ObjectKey, VersionId
+from functions.domain.values import ListedVersion, ObjectKey
 from tests.builders import NOON, version
 from tests.domain.prune.cases import KEY, MARKERS, PLANNED, VERSIONS, hide, history, put
-from tests.domain.prune.world import RULES, cut_of, header_of, pins
+from tests.domain.prune.world import RULES, pins, unproven
 
 DAY = timedelta(days=1)
 
@@ -95,10 +96,8 @@ def test_a_grace_that_was_lengthened_since_counts() -> None:
 
 
 def test_nothing_is_confirmed_when_a_state_does_not_prove_itself_to_its_end() -> None:
-    header = header_of(cut_of([put(99), version("zzz")]))
-    short = PinnedVersions([header], lambda _: [(ObjectKey(KEY), VersionId("v99"))])
-    with pytest.raises(PinsUnproven):
-        again(*PLANNED, pinned=short)
+    with pytest.raises(StateDamaged):
+        again(*PLANNED, pinned=unproven(put(99), version("zzz")))
 
 
 # --- markers ---------------------------------------------------------------------------------------

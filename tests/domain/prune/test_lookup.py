@@ -13,21 +13,15 @@ from functions.domain.prune.pins import PinsUnproven
 from functions.domain.state import ChunkSet, StateHeader
 from functions.domain.values import AttemptId, ObjectKey, ObjectVersion
 from tests.builders import version
-from tests.domain.prune.world import cut_of, header_of
+from tests.domain.prune.world import header_of
 from tests.fakes.faults import CallLog
 from tests.fakes.ledger import FakeLedger
+from tests.strands import cut_of, write
 
 
-def recorded(
-    ledger: FakeLedger, entries: Sequence[ObjectVersion], *, size: int = 3, parent: StateHeader | None = None
-) -> StateHeader:
-    """A state of `entries` whose chunks hold `size` of them."""
-    attempt = AttemptId(f"attempt-{len(ledger.chunks)}")
-    stored = [chunk for start in range(0, len(entries), size) for chunk in chunks.encode(entries[start : start + size])]
-    for number, chunk in enumerate(stored):
-        ledger.chunks[attempt, number] = chunk
-    own = ChunkSet(attempt=attempt, count=len(stored), digest=chunks.digest(stored))
-    return header_of(cut_of(entries), parent).model_copy(update={"chunks": own})
+def recorded(ledger: FakeLedger, entries: Sequence[ObjectVersion], *, size: int = 3, base: bool = True) -> StateHeader:
+    """The next state, of `entries`, whose chunks hold `size` of them."""
+    return write(ledger, entries, base=base, size=size)
 
 
 def state_of(numbers: Sequence[int], suffix: str = "") -> list[ObjectVersion]:
@@ -47,22 +41,54 @@ def look_up(
 numbers = st.sets(st.integers(0, 60)).map(sorted)
 
 
-@given(st.lists(numbers, max_size=3), numbers, st.integers(1, 4))
-def test_it_names_what_the_states_name_whatever_their_chunks(
-    states: list[list[int]], wanted: list[int], size: int
+@given(
+    st.lists(st.tuples(numbers, st.booleans(), st.booleans(), st.booleans()), max_size=5), numbers, st.integers(1, 4)
+)
+def test_it_names_what_the_kept_states_name_whatever_their_chunks(
+    states: list[tuple[list[int], bool, bool, bool]], wanted: list[int], size: int
 ) -> None:
+    """Bases and deltas, of which some are kept; a key is replaced in a state or not."""
     ledger = FakeLedger()
-    headers: list[StateHeader] = []
+    kept: list[tuple[StateHeader, list[int], str]] = []
+    suffix = ""
     proofs: Proofs = {}
-    for place, each in enumerate(states):
-        parent = headers[-1] if headers else None
-        headers.append(recorded(ledger, state_of(each, f"-{place}"), size=size, parent=parent))
+    for place, (each, base, replaces, is_kept) in enumerate(states):
+        suffix = f"-{place}" if replaces else suffix
+        header = recorded(ledger, state_of(each, suffix), size=size, base=base)
+        if is_kept:
+            kept.append((header, each, suffix))
     for _ in range(2):
-        found = look_up(ledger, headers, wanted, proofs)
+        found = look_up(ledger, [header for header, _, _ in kept], wanted, proofs)
         for number in wanted:
-            expected = {f"v{number}-{place}" for place, each in enumerate(states) if number in each}
+            expected = {f"v{number}{suffix}" for _, each, suffix in kept if number in each}
             assert found.named(ObjectKey(f"key {number:04d}")) == expected
-    assert found.states == {header.id for header in headers}
+    assert found.states == {header.id for header, _, _ in kept}
+
+
+@pytest.mark.parametrize("damage", ["missing", "forged", "header"])
+def test_a_delta_between_that_is_not_what_was_written_raises(damage: str) -> None:
+    """Even though its own state is not asked for, and no key is in it."""
+    ledger = FakeLedger()
+    states = [state_of(range(count)) for count in (12, 13, 14)]
+    _, between, kept = (recorded(ledger, each, base=False) for each in states)
+    place = (between.chunks.attempt, 0)
+    if damage == "missing":
+        del ledger.chunks[place]
+    elif damage == "forged":
+        (ledger.chunks[place],) = chunks.encode_delta(state_of([40]))
+    else:
+        del ledger.stored_headers[between.repository, between.generation]
+    with pytest.raises(PinsUnproven, match="nothing was decided"):
+        look_up(ledger, [kept], [0])
+
+
+def test_a_delta_without_chunks_raises() -> None:
+    ledger = FakeLedger()
+    recorded(ledger, state_of([1]))
+    header = recorded(ledger, state_of([1, 2]), base=False)
+    none = ChunkSet(attempt=AttemptId("a"), count=0, digest=chunks.digest([]))
+    with pytest.raises(PinsUnproven, match="no chunks"):
+        look_up(ledger, [header.model_copy(update={"chunks": none})], [1])
 
 
 def test_a_key_that_was_not_looked_up_has_no_answer() -> None:

@@ -1,27 +1,26 @@
-"""What kept states name, streamed; and every way in which a pin could be missed."""
+"""What kept states name, asked key by key; and every way in which a pin could be missed."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.domain.prune.pins import PinnedVersions, PinsUnproven
-from functions.domain.state import StateHeader
+from functions.domain.ledger import StateDamaged
+from functions.domain.prune.named import Life, StoredNames
+from functions.domain.prune.pins import PinnedVersions, PinsUnproven, pinned
 from functions.domain.values import ObjectKey, ObjectVersion, VersionId
 from tests.builders import version
-from tests.domain.prune.world import cut_of, header_of, pins
+from tests.domain.prune.world import pins, unproven
+from tests.fakes.faults import CallLog, Moment
+from tests.fakes.ledger import FakeLedger
+from tests.strands import write
 
 A, B, C = (ObjectKey(key) for key in "abc")
 
 
 def entries(*keys: str, version_id: str = "") -> list[ObjectVersion]:
     return [version(key, version_id=version_id or f"{key}1") for key in keys]
-
-
-def reading(header: StateHeader, *names: tuple[str, str]) -> PinnedVersions:
-    """A state whose stream gives `names`, whatever its header says."""
-    return PinnedVersions([header], lambda _: [(ObjectKey(key), VersionId(version_id)) for key, version_id in names])
 
 
 def test_each_state_adds_what_it_names() -> None:
@@ -36,13 +35,39 @@ def test_a_key_that_no_state_names_has_no_pins_and_the_same_key_can_be_asked_twi
     assert [pinned.named(key) for key in (A, B, B, C)] == [frozenset(), {"b1"}, {"b1"}, frozenset()]
 
 
-@given(st.lists(st.sets(st.sampled_from("abcdef")), max_size=5), st.sets(st.sampled_from("abcdefg")))
-def test_whatever_is_asked_in_order_is_what_the_states_name(states: list[set[str]], asked: set[str]) -> None:
-    pinned = pins(*[[version(key, version_id=f"{key}{n}") for key in sorted(keys)] for n, keys in enumerate(states)])
+state = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("123"))
+
+
+@given(
+    st.lists(st.tuples(state, st.sampled_from(["delta", "delta", "base"]), st.booleans()), min_size=1, max_size=7),
+    st.sets(st.sampled_from("abcdefg")),
+    st.integers(0, 2),
+)
+def test_whatever_is_asked_in_order_is_what_the_kept_states_name(
+    states: Sequence[tuple[dict[str, str], str, bool]], asked: set[str], size: int
+) -> None:
+    """Of the states on one base some are kept, and the others pin nothing."""
+    ledger = FakeLedger()
+    kept = []
+    for named, kind, is_kept in states:
+        versions = [version(key, version_id=key + named[key]) for key in sorted(named)]
+        header = write(ledger, versions, base=kind == "base", size=size)
+        if is_kept:
+            kept.append((header, named))
+    found = PinnedVersions([header for header, _ in kept], StoredNames(ledger))
     for key in sorted(asked):
-        expected = {f"{key}{number}" for number, keys in enumerate(states) if key in keys}
-        assert pinned.named(ObjectKey(key)) == expected
-    pinned.finish()
+        assert found.named(ObjectKey(key)) == {key + named[key] for _, named in kept if key in named}
+    found.finish()
+    assert found.states == {header.id for header, _ in kept}
+
+
+@pytest.mark.parametrize(
+    ("places", "is_pinned"), [([2], True), ([3], True), ([4], False), ([1], False), ([1, 4], False), ([0, 3, 9], True)]
+)
+def test_a_version_is_pinned_from_the_place_that_puts_it_up_to_the_one_that_changes_its_key(
+    places: Sequence[int], is_pinned: bool
+) -> None:
+    assert list(pinned([Life(VersionId("v"), 2, 4)], places)) == (["v"] if is_pinned else [])
 
 
 def test_keys_that_are_not_asked_in_order_are_refused_instead_of_being_called_free() -> None:
@@ -52,46 +77,33 @@ def test_keys_that_are_not_asked_in_order_are_refused_instead_of_being_called_fr
         pinned.named(A)
 
 
-def test_states_of_one_manifest_root_are_read_once_and_all_count() -> None:
-    first = header_of(cut_of(entries("a")))
-    second = header_of(cut_of(entries("a")), first)
-    read: list[StateHeader] = []
-
-    def names(header: StateHeader) -> list[tuple[ObjectKey, VersionId]]:
-        read.append(header)
-        return [(A, VersionId("a1"))]
-
-    pinned = PinnedVersions([first, second], names)
-    assert len(read) == 1
-    assert pinned.states == {first.id, second.id}
-
-
-@pytest.mark.parametrize("names", [[("b", "b1"), ("a", "a1")], [("a", "a1"), ("a", "a2")]])
-def test_a_stream_that_is_not_in_order_is_refused(names: list[tuple[str, str]]) -> None:
-    pinned = reading(header_of(cut_of(entries("a", "b"))), *names)
-    with pytest.raises(PinsUnproven, match="names 'a' after"):
-        pinned.finish()
+def test_states_on_one_base_are_read_once_and_all_count() -> None:
+    ledger = FakeLedger()
+    headers = [write(ledger, entries("a", "b"))]
+    headers += [write(ledger, entries("a", "b", *"cdef"[: count + 1])) for count in range(4)]
+    headers.append(write(ledger, entries("a", "b", *"cdef")))
+    assert [header.kind for header in headers] == ["base", *["delta"] * 4, "same"]
+    log = CallLog()
+    ledger.hook = log
+    pinned = PinnedVersions(headers, StoredNames(ledger))
+    pinned.finish()
+    fetched = [call.resource for call in log.calls if (call.operation, call.moment) == ("GetChunk", Moment.AFTER)]
+    assert sorted(fetched) == sorted(f"{header.chunks.attempt}/0" for header in headers[:-1])
+    assert pinned.states == {header.id for header in headers}
 
 
-@pytest.mark.parametrize("names", [[("a", "a1")], [("a", "a1"), ("b", "b1"), ("c", "c1")]])
-def test_a_stream_with_fewer_or_more_entries_than_its_header_is_refused(names: list[tuple[str, str]]) -> None:
-    pinned = reading(header_of(cut_of(entries("a", "b"))), *names)
-    with pytest.raises(PinsUnproven, match=f"has {len(names)} entries, expected 2"):
-        pinned.finish()
-
-
-def test_an_empty_stream_of_a_state_that_has_entries_is_refused_at_once() -> None:
-    with pytest.raises(PinsUnproven, match="has 0 entries, expected 1"):
-        reading(header_of(cut_of(entries("a"))))
+def test_a_dropped_state_of_which_a_chunk_is_gone_is_missed_where_a_kept_one_lies_on_it() -> None:
+    ledger = FakeLedger()
+    base, dropped, kept = (write(ledger, entries(*keys)) for keys in ("a", "ab", "abc"))
+    del ledger.chunks[dropped.chunks.attempt, 0]
+    for asked in ([kept], [base, kept]):
+        with pytest.raises(StateDamaged, match="is missing"):
+            PinnedVersions(asked, StoredNames(ledger)).finish()
+    PinnedVersions([base], StoredNames(ledger)).finish()
 
 
 def test_a_state_that_fails_its_proof_at_its_end_fails_the_whole() -> None:
-    def names(_: StateHeader) -> Iterator[tuple[ObjectKey, VersionId]]:
-        yield A, VersionId("a1")
-        yield B, VersionId("b1")
-        raise ValueError("manifest root is another")
-
-    pinned = PinnedVersions([header_of(cut_of(entries("a", "b")))], names)
-    pinned.named(A)
-    with pytest.raises(ValueError, match="manifest root"):
+    pinned = unproven(*entries("a", "b"))
+    assert pinned.named(A) == {"a1"}
+    with pytest.raises(StateDamaged, match="are not those"):
         pinned.finish()

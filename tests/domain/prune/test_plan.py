@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.documents import UnreadableDocument
+from functions.domain.ledger import StateDamaged
 from functions.domain.prune.draft import BATCH_ENTRIES, Draft, PlanUnsound
 from functions.domain.prune.entries import (
     NotPlannable,
@@ -19,7 +20,6 @@ from functions.domain.prune.entries import (
     encode_batch,
 )
 from functions.domain.prune.histories import Histories
-from functions.domain.prune.pins import PinnedVersions
 from functions.domain.prune.plan import (
     VALID_FOR,
     Phase,
@@ -36,12 +36,13 @@ from functions.domain.prune.plan import (
 from functions.domain.prune.rules import Decision, Reason, Waits
 from functions.domain.restic import FileType
 from functions.domain.state import Head, StateHeader
-from functions.domain.values import Digest, Finding, ListedVersion, ObjectKey, ObjectVersion, StateId, VersionId
+from functions.domain.values import Digest, Finding, ListedVersion, ObjectVersion, StateId, VersionId
 from functions.domain.verdict import seen
 from tests import builders
 from tests.builders import NOON, listing, marker, named, pack, version
 from tests.domain.judging import HOLD, NOTE
-from tests.domain.prune.world import Drawn, basis, cut_of, draw, header_of, pins
+from tests.domain.prune.world import Drawn, basis, draw, header_of, pins, unproven
+from tests.strands import cut_of
 
 DAY = timedelta(days=1)
 OLD, OLDER = -86400 * 20, -86400 * 30
@@ -257,27 +258,17 @@ def test_there_is_no_plan_before_everything_was_read() -> None:
 
 
 def test_there_is_no_plan_when_a_kept_state_does_not_prove_itself_to_its_end() -> None:
-    header = fresh_header()
-    last = (ObjectKey("zzz"), VersionId("z"))
-
-    def names(_: StateHeader) -> Iterator[tuple[ObjectKey, VersionId]]:
-        yield FRESH.key, FRESH.version_id
-        yield last
-        raise ValueError("its manifest root is another")
-
-    draft = Draft(basis(header), Histories(listing(FRESH, *hidden(pack("a")))), PinnedVersions([header], names))
-    with pytest.raises(ValueError, match="manifest root"):
+    pinned = unproven(FRESH, version("zzz"))
+    draft = Draft(basis(fresh_header()), Histories(listing(FRESH, *hidden(pack("a")))), pinned)
+    with pytest.raises(StateDamaged, match="are not those"):
         list(draft.batches())
     with pytest.raises(PlanUnsound):
         draft.plan([])
 
 
 def test_the_fresh_state_has_to_be_kept() -> None:
-    header = fresh_header()
-    other = header_of(cut_of([version("other")]))
-    pinned = PinnedVersions([other], lambda _: [(ObjectKey("other"), VersionId("v-3600"))])
     with pytest.raises(PlanUnsound, match="have to be kept"):
-        draw([FRESH], pinned, basis(header))
+        draw([FRESH], pins([version("other")]), basis(fresh_header()))
 
 
 def test_a_held_state_has_to_be_kept() -> None:

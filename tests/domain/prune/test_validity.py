@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.domain.prune.pins import PinsUnproven
+from functions.domain.ledger import StateDamaged
 from functions.domain.prune.plan import PrunePlan
 from functions.domain.prune.validity import Present, PruneRefused, check_passed, still_named, why_invalid
 from functions.domain.repositories import Retention
@@ -16,7 +16,7 @@ from functions.domain.verdict import CheckLevel, Verdict
 from tests.builders import NOON, pack, version
 from tests.domain.judging import FAIL, HOLD, NOTE, header, judge
 from tests.domain.prune.cases import VERSIONS, put
-from tests.domain.prune.world import EXECUTION, RULES, basis, draw, pins
+from tests.domain.prune.world import EXECUTION, RULES, basis, draw, pins, unproven
 
 HOUR = timedelta(hours=1)
 
@@ -193,7 +193,5 @@ def test_which_planned_versions_newer_states_name_is_told_exactly() -> None:
 
 
 def test_a_newer_state_that_does_not_prove_itself_answers_nothing() -> None:
-    broken = pins([put(30), version("zzz")])
-    broken._cursors[0]._entries = iter(())
-    with pytest.raises(PinsUnproven):
-        list(still_named(VERSIONS, broken))
+    with pytest.raises(StateDamaged):
+        list(still_named(VERSIONS, unproven(put(30), version("zzz"))))

@@ -1,78 +1,63 @@
 """A repository on the strict fake, its recorded states, and a prune of it by the pure functions alone."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from functions.domain import chunks
 from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.cut import Cut, take_cut
 from functions.domain.prune.confirm import Confirmed, confirm, confirm_markers
 from functions.domain.prune.draft import Basis, Batch, Draft
 from functions.domain.prune.entries import PlannedEntry, decode_batch
 from functions.domain.prune.histories import Histories
+from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions
 from functions.domain.prune.plan import Phase, PrunePlan
 from functions.domain.prune.rules import PruneRules
 from functions.domain.repositories import Retention
-from functions.domain.state import Cause, ChunkSet, StateHeader, describe
+from functions.domain.state import StateHeader
 from functions.domain.values import (
-    AttemptId,
-    Digest,
     ListedVersion,
     ObjectKey,
     ObjectVersion,
-    RepositoryName,
     StateId,
     VersionId,
 )
 from functions.domain.verdict import Outcome, SeenFinding
 from tests.builders import NOON
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.ports import FakeVersionLister
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_model import Limits, Upload, VersioningStatus
+from tests.strands import write
 
 DAY = timedelta(days=1)
 BUCKET = "protected"
-ALPHA = RepositoryName("alpha")
 RULES = PruneRules(grace=10 * DAY, locks_grace=DAY)
 EXECUTION = "prune-tuesday"
 
 
-def cut_of(entries: Sequence[ObjectVersion]) -> Cut:
-    """A cut of exactly `entries` (in key order)."""
-    return Cut(
-        time=NOON,
-        versions=tuple(entries),
-        edge=False,
-        busy=False,
-        locks=0,
-        stale_locks=0,
-        hidden=0,
-        noncurrent=0,
-        null_versions=(),
-    )
+def header_of(cut: Cut) -> StateHeader:
+    """The header of a first state."""
+    return write(FakeLedger(), cut)
 
 
-def header_of(cut: Cut, parent: StateHeader | None = None) -> StateHeader:
-    return describe(
-        cut,
-        repository=ALPHA,
-        parent=parent,
-        own_chunks=ChunkSet(attempt=AttemptId("attempt"), count=1, digest=Digest("0" * 64)),
-        recorded_at=cut.time,
-        cause=Cause(reason="schedule"),
-    )
+def unproven(*entries: ObjectVersion) -> PinnedVersions:
+    """A state of these entries, the last of which is not the one that was recorded."""
+    ledger = FakeLedger()
+    header = write(ledger, entries, size=1)
+    forged = replace(entries[-1], version_id=VersionId("forged"))
+    (ledger.chunks[header.chunks.attempt, len(entries) - 1],) = chunks.encode([forged])
+    return PinnedVersions([header], StoredNames(ledger))
 
 
 def pins(*states: Sequence[ObjectVersion]) -> PinnedVersions:
-    """States that name exactly these entries."""
-    headers: dict[StateId, Sequence[ObjectVersion]] = {}
-    listed: list[StateHeader] = []
-    for entries in states:
-        listed.append(header_of(cut_of(entries), listed[-1] if listed else None))
-        headers[listed[-1].id] = entries
-    return PinnedVersions(listed, lambda header: [(each.key, each.version_id) for each in headers[header.id]])
+    """States that name exactly these entries, each a delta on the one before it."""
+    ledger = FakeLedger()
+    headers = [write(ledger, entries) for entries in states]
+    return PinnedVersions(headers, StoredNames(ledger))
 
 
 def basis(
@@ -143,6 +128,7 @@ class World:
 
     clock: FakeClock = field(default_factory=FakeClock)
     s3: FakeS3 = field(init=False)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
     states: list[Recorded] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
 
@@ -205,15 +191,15 @@ class World:
         at = self.now
         self._pass()
         cut = take_cut(self.listing(), at)
-        parent = self.states[-1].header if self.states else None
-        self.states.append(Recorded(header_of(cut, parent), cut.versions))
+        # Sometimes a base, as record rebases: most prunes of most states have to do with both.
+        header = write(self.ledger, cut, base=len(self.states) % 3 == 2)
+        self.states.append(Recorded(header, cut.versions))
         return self.states[-1]
 
     # --- a prune ---------------------------------------------------------------------------------------
 
     def pinned(self, kept: Iterable[Recorded]) -> PinnedVersions:
-        by_id = {each.header.id: each for each in kept}
-        return PinnedVersions([each.header for each in by_id.values()], lambda header: by_id[header.id].names)
+        return PinnedVersions([each.header for each in kept], StoredNames(self.ledger))
 
     def plan(self, kept: Sequence[Recorded], rules: PruneRules = RULES) -> Drawn:
         """From the newest of `kept`; every other state is to be dropped."""
