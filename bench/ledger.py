@@ -1,27 +1,27 @@
 """A ledger in a folder: headers, and chunks as DynamoDB would hold them.
 
-Each state is whole, packed by what `record` packs it with. Its content root is made up: nothing that a prune decides
-rests on it.
+Bases and deltas are what `record` makes, packed by the same functions under the same rule. The roots are made up: they
+would take longer than all the rest, and nothing that a prune decides rests on them.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 from functions.domain import chunks
+from functions.domain.delta import Change, Removal, fits_a_strand
 from functions.domain.keeping import DroppedState
 from functions.domain.restic import FileType
-from functions.domain.roots import manifest_root
-from functions.domain.state import Cause, ChunkSet, Head, StateHeader, Tally
+from functions.domain.state import Cause, ChunkSet, DeltaOn, Head, StateHeader, Tally
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName, StateId
 
 Spans = Iterable[tuple[ObjectVersion, int, int]]
 """Packs in key order, each with the first state that names it and the first one after that does not."""
 _HEADERS = "headers.jsonl"
 _AT_ONCE = 4_000
-"""Entries that are packed together."""
+"""Changes of a state that are held before they are packed."""
 
 
 class FolderLedger:
@@ -64,54 +64,102 @@ class FolderLedger:
 def record_states(
     folder: Path, repository: RepositoryName, cut_times: Sequence[datetime], spans: Callable[[], Spans]
 ) -> None:
-    """Write a state for each of `cut_times` into `folder`, which is empty; `spans` is read once for each."""
+    """Write a state for each of `cut_times` into `folder`, which is empty. `spans` is read twice; each state changes
+    something."""
+    states = [_State(folder, number) for number in range(len(cut_times))]
+    _count(states, spans())
+    _lay_strands(states)
+    bases = [state for state in states if not state.links]
+    for version, first, end in spans():
+        for state in bases:
+            if first <= state.number < end:
+                state.take(version)
+        if 0 < first < end and states[first].links:
+            states[first].take(version)
+        if first < end < len(states) and states[end].links:
+            states[end].take(Removal(version.key))
     parent: StateHeader | None = None
-    for number, at in enumerate(cut_times):
-        state = _State(folder, number)
-        root = manifest_root(state.pack(entry for entry, first, end in spans() if first <= number < end))
-        parent = state.header(repository, at, root, parent)
-        with (folder / _HEADERS).open("ab") as file:
+    with (folder / _HEADERS).open("wb") as file:
+        for state, at in zip(states, cut_times, strict=True):
+            parent = state.header(repository, at, parent)
             file.write(parent.canonical() + b"\n")
+
+
+def _count(states: "Sequence[_State]", spans: Spans) -> None:
+    for version, first, end in spans:
+        states[first].gain(1, version.size)
+        if end < len(states):
+            states[end].gain(-1, -version.size)
+    for before, state in pairwise(states):
+        state.objects += before.objects
+        state.bytes += before.bytes
+
+
+def _lay_strands(states: "Sequence[_State]") -> None:
+    """Decide which of the states are deltas, as `record` does."""
+    base, changes = states[0], 0
+    for state in states[1:]:
+        links = states[state.number - 1].links + 1
+        if fits_a_strand(base.objects, links, changes + state.changes):
+            changes += state.changes
+            state.links, state.changes = links, changes
+        else:
+            base, changes = state, 0
 
 
 class _State:
     """A state in the making."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self._number = number
-        self._objects = self._bytes = 0
+        self.number = number
+        self.objects = self.bytes = self.changes = self.links = 0
         self._attempt = AttemptId(f"attempt-{number}")
         self._folder = folder / self._attempt
         self._folder.mkdir(parents=True)
         self._hashes: list[bytes] = []
+        self._held: list[Change] = []
 
-    def pack(self, entries: Iterable[ObjectVersion]) -> Iterator[ObjectVersion]:
-        """The entries, which are packed as they pass."""
-        remaining = iter(entries)
-        while held := list(islice(remaining, _AT_ONCE)):
-            for chunk in chunks.encode(held):
-                (self._folder / f"{len(self._hashes)}").write_bytes(chunk)
-                self._hashes.append(hashlib.sha256(chunk).digest())
-            self._objects += len(held)
-            self._bytes += sum(entry.size for entry in held)
-            yield from held
+    def gain(self, objects: int, size: int) -> None:
+        """One entry more or less than the state before it has."""
+        self.objects += objects
+        self.bytes += size
+        self.changes += 1
 
-    def header(self, repository: RepositoryName, at: datetime, root: Digest, parent: StateHeader | None) -> StateHeader:
-        """Once all were taken; `root` is their manifest root."""
+    def take(self, change: Change) -> None:
+        """The next one, in key order."""
+        self._held.append(change)
+        if len(self._held) >= _AT_ONCE:
+            self._pack()
+
+    def header(self, repository: RepositoryName, at: datetime, parent: StateHeader | None) -> StateHeader:
+        """Once all were taken."""
+        self._pack()
+        delta = None
+        if parent is not None and self.links:
+            delta = DeltaOn(
+                state=parent.id,
+                generation=parent.generation,
+                base=parent.base,
+                base_objects=parent.base_objects,
+                links=self.links,
+                changes=self.changes,
+            )
         digest = chunks.digest_of_set(self._hashes)
         return StateHeader(
             repository=repository,
-            generation=self._number + 1,
+            generation=self.number + 1,
             parent=parent.id if parent else None,
-            kind="base",
+            kind="delta" if delta else "base",
             cut_time=at,
             recorded_at=at,
             chunks=ChunkSet(attempt=self._attempt, count=len(self._hashes), digest=digest),
-            manifest_root=root,
-            content_root=_made_up("content", self._number),
-            objects=self._objects,
-            bytes=self._bytes,
-            by_type={FileType.PACK: Tally(objects=self._objects, bytes=self._bytes)},
+            delta=delta,
+            manifest_root=_made_up("manifest", self.number),
+            content_root=_made_up("content", self.number),
+            attributes_root=_made_up("attributes", self.number),
+            objects=self.objects,
+            bytes=self.bytes,
+            by_type={FileType.PACK: Tally(objects=self.objects, bytes=self.bytes)},
             edge=False,
             busy=False,
             locks=0,
@@ -120,6 +168,16 @@ class _State:
             noncurrent=0,
             cause=Cause(reason="schedule"),
         )
+
+    def _pack(self) -> None:
+        held, self._held = self._held, []
+        if self.links:
+            packed = chunks.encode_delta(held)
+        else:
+            packed = chunks.encode(each for each in held if isinstance(each, ObjectVersion))
+        for chunk in packed:
+            (self._folder / f"{len(self._hashes)}").write_bytes(chunk)
+            self._hashes.append(hashlib.sha256(chunk).digest())
 
 
 def _made_up(what: str, number: int) -> Digest:

@@ -56,7 +56,7 @@ def test_the_ratio_is_of_medians_theirs_to_ours() -> None:
         ([*plans(cpu_seconds=60.1), *applied()], ["plan_10m.cpu_s: 60.1; at most 60"]),
         ([*plans(rss=600_000_000), *applied()], ["plan_10m.peak_mb: 600.0; at most 512"]),
         ([*plans(), *applied(theirs=24.9)], ["prune.ratio_serial: 2.49; at least 2.5"]),
-        (applied(), []),
+        (applied(), ["plan_10m.cpu_s: not measured; at most 60", "plan_10m.peak_mb: not measured; at most 512"]),
     ],
 )
 def test_a_target_is_missed_beyond_it_and_where_there_is_no_ceph_the_ratio_is_not(

@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 def back_up(world: World, text: str, packs: int = 1) -> None:
     keys = [pack(f"{text} {number}") for number in range(packs)]
-    objects = {key: key.encode().ljust(1000, b".") for key in keys}
+    objects: dict[str, bytes] = {key: key.encode().ljust(1000, b".") for key in keys}
     objects |= {named(folder, text): text.encode().ljust(100, b".") for folder in ("index", "snapshots")}
     world.back_up(objects)
 
