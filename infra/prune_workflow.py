@@ -283,8 +283,10 @@ class PruneWorkflow(Construct):
             "Incomplete",
             "PruneIncomplete",
             "{% $report.unfinished & ' of ' & $report.batches & ' batches have no result and S3 did not delete ' & "
-            "$report.failed & ' version(s); every kept state is whole; the next prune takes up what is left; the "
-            "report is ' & $report.report.bucket & '/' & $report.report.key %}",
+            "$report.failed & ' version(s); ' & "
+            "($count($report.stopped) > 0 ? $join($report.stopped, '; ') & '; ' : '') & "
+            "'every kept state is whole; the next prune takes up what is left; the report is ' & "
+            "$report.report.bucket & '/' & $report.report.key %}",
         )
         verify.next(
             sfn.Choice.jsonata(self, "What did it come to?")

@@ -62,7 +62,7 @@ from functions.domain.ports import (
     VerdictReader,
     VersionDeleter,
 )
-from functions.domain.prune.approval import check_approved
+from functions.domain.prune.approval import NotApproved, check_approved
 from functions.domain.prune.confirm import Confirmed, confirm, confirm_markers
 from functions.domain.prune.deleting import Answer, DeleteOutcome, Doomed, Refusal
 from functions.domain.prune.entries import PlannedEntry
@@ -80,7 +80,7 @@ from functions.domain.prune.plan import (
     result_file,
 )
 from functions.domain.prune.request import PruneRequest
-from functions.domain.prune.results import Applied, BatchResult, result_of
+from functions.domain.prune.results import LONGEST_WORDS, Applied, BatchResult, BatchStopped, result_of, stopped_file
 from functions.domain.prune.rules import PruneRules
 from functions.domain.prune.validity import Present, why_invalid
 from functions.domain.repositories import Configuration, Repository
@@ -164,8 +164,24 @@ class AppliedBatch:
 
 
 def apply_batch(request: ApplyRequest, repository: Repository, ports: ApplyPorts) -> AppliedBatch:
-    """Delete of one batch what may still go. Raises PruneStopped, NotApproved, PlanMismatch, and whatever cannot be
-    read; nothing is deleted after."""
+    """Delete of one batch what may still go. Raises PruneStopped, NotApproved, PlanMismatch, which are written down for
+    the report, and whatever cannot be read; nothing is deleted after."""
+    try:
+        return _apply_batch(request, repository, ports)
+    except (PruneStopped, NotApproved, PlanMismatch) as stop:
+        name, number = repository.repository, request.batch.number
+        told = BatchStopped(
+            repository=name,
+            execution=request.execution,
+            plan=request.plan,
+            number=number,
+            why=str(stop)[:LONGEST_WORDS],
+        )
+        ports.records.put(stopped_file(name, request.execution, number), told.canonical())
+        raise
+
+
+def _apply_batch(request: ApplyRequest, repository: Repository, ports: ApplyPorts) -> AppliedBatch:
     plan, batch, entries = _read_approved(request, repository, ports)
     guard = _Guard(plan, request.token, ports.lease, ports.holds)
     guard.check()

@@ -19,7 +19,7 @@ Security rules:
 Killed at any point and run again, it says what is so then; the summary that was written first stays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -58,7 +58,7 @@ from functions.domain.prune.plan import (
 )
 from functions.domain.prune.report import PruneReport, harm, look_after, report_file, report_on
 from functions.domain.prune.request import PruneRequest
-from functions.domain.prune.results import BatchResult
+from functions.domain.prune.results import BatchResult, BatchStopped, stopped_file
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.values import Digest, VersionGone, VersionId
 from functions.domain.verdict import CheckLevel, seen
@@ -114,7 +114,8 @@ def verify_prune(request: VerifyRequest, repository: Repository, ports: VerifyPo
         StoredNames(ports.ledger),
         {phase: _planned(plan, phase, ports.stored) for phase in Phase},
     )
-    report = report_on(plan, _results(plan, ports.stored), listed, kept, now)
+    results = _results(plan, ports.stored)
+    report = report_on(plan, results, listed, kept, now, _stopped(plan, results, ports.stored))
     ports.records.put(report_file(name, plan.execution), report.canonical())
     if (finding := harm(report)) is not None:
         ports.notifier.notify(notice_of(name, CheckLevel.CONSISTENT, [seen(finding)]))
@@ -139,6 +140,22 @@ def _results(plan: PrunePlan, stored: RecordReader) -> list[BatchResult]:
 
     with ThreadPoolExecutor(THREADS) as threads:
         return [result for result in threads.map(read, plan.batches) if result is not None]
+
+
+def _stopped(plan: PrunePlan, results: Sequence[BatchResult], stored: RecordReader) -> list[str]:
+    """What batches of this plan that have no result said of themselves."""
+    finished = {result.number for result in results}
+
+    def read(batch: PruneBatch) -> str | None:
+        try:
+            told = BatchStopped.parse(stored.get(stopped_file(plan.repository, plan.execution, batch.number)))
+        except (VersionGone, UnreadableDocument):
+            return None
+        return told.why if (told.plan, told.number) == (plan.digest, batch.number) else None
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        unfinished = [batch for batch in plan.batches if batch.number not in finished]
+        return [why for why in threads.map(read, unfinished) if why is not None]
 
 
 # --- the Lambda function ---------------------------------------------------------------------------
@@ -201,6 +218,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         "failed": report.failed,
         "batches": report.batches,
         "unfinished": report.unfinished,
+        "stopped": list(report.stopped),
         "plan": report.plan,
         "report": {
             "bucket": Environment.read().records,

@@ -45,6 +45,7 @@ def _report(**more: Any) -> dict[str, Any]:
         "failed": 0,
         "batches": 2,
         "unfinished": 0,
+        "stopped": [],
         "report": {"bucket": "records", "key": "prunes/alpha/execution-1/report.json"},
         **more,
     }
@@ -227,6 +228,12 @@ def test_verify_looks_also_after_maps_that_failed(definition: Definition) -> Non
     assert prune.entered[-3:] == [*VERIFIED, "Incomplete"]
     assert prune.error == "PruneIncomplete"
     assert "2 of 2 batches have no result" in prune.cause
+
+
+def test_an_incomplete_prune_says_why_its_batches_stopped(definition: Definition) -> None:
+    stopped = _report(outcome="incomplete", unfinished=2, stopped=["a restore of alpha is under way"])
+    prune = _run(definition, {"Verify prune": _always(stopped)})
+    assert "0 version(s); a restore of alpha is under way; every kept state is whole" in prune.cause
 
 
 def test_a_kept_state_that_is_not_whole_is_the_end_s_name(definition: Definition) -> None:

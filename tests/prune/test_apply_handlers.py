@@ -150,6 +150,7 @@ def test_a_prune_by_its_handlers_deletes_what_was_planned_and_reports(
         "failed": 0,
         "batches": 2,
         "unfinished": 0,
+        "stopped": [],
         "plan": planned.plan,
         "report": {"bucket": RECORDS, "key": report_file(REPOSITORY, EVENT)},
     }

@@ -10,6 +10,7 @@ from functions.domain.prune.report import Harmed, PruneReport, report_file
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.state import Tally
 from functions.domain.values import Digest, StateId
+from functions.prune.apply import PruneStopped
 from functions.prune.verify import VerifyRequest
 from tests.fakes.faults import CallLog, Crash, KillAt, Moment, nothing
 from tests.fakes.ports import FakeRecordReader
@@ -136,6 +137,28 @@ def test_a_batch_without_a_result_that_holds_is_told(world: World) -> None:
     assert (report.outcome, report.unfinished, report.reclaimed_markers) == ("incomplete", 1, 0)
     world.s3.put(RECORDS, result_file(REPOSITORY, "sunday", 0), b"{}")
     assert world.look_after(planned).unfinished == 2
+
+
+def test_why_batches_stopped_is_told_once(world: World) -> None:
+    planned = world.ready()
+    world.holds.restores[REPOSITORY] = {"restore-1"}
+    for phase in Phase:
+        with pytest.raises(PruneStopped):
+            world.apply_phase(planned, phase)
+    report = world.look_after(planned)
+    assert (report.outcome, report.unfinished) == ("incomplete", 2)
+    assert report.stopped == (f"a restore of {REPOSITORY} is under way; the prune stopped",)
+
+
+def test_a_batch_that_finished_in_the_end_is_not_told_as_stopped(world: World) -> None:
+    planned = world.ready()
+    world.holds.restores[REPOSITORY] = {"restore-1"}
+    with pytest.raises(PruneStopped):
+        world.apply_phase(planned, Phase.VERSIONS)
+    world.holds.restores.clear()
+    for phase in Phase:
+        world.apply_phase(planned, phase)
+    assert world.look_after(planned).stopped == ()
 
 
 def test_a_result_of_another_plan_counts_for_nothing(world: World) -> None:

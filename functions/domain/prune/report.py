@@ -38,6 +38,8 @@ from functions.domain.values import (
     VersionId,
 )
 
+MOST_REASONS = 10
+"""Why batches stopped, at most: the same thing stops most of them."""
 MOST_HARMED = 100
 """States that a summary names; the report in the records bucket names all."""
 
@@ -85,6 +87,8 @@ class PruneReport(Document):
     batches: int = Field(ge=0)
     unfinished: int = Field(ge=0)
     """Batches without a result."""
+    stopped: tuple[str, ...] = ()
+    """Why batches without a result were not carried out, as far as they said so; each reason once."""
     stays: tuple[Stays, ...]
     """What of the plan is still there, why, and until when."""
     waiting: tuple[Waiting, ...]
@@ -282,9 +286,14 @@ class _Planned:
 
 
 def report_on(
-    plan: PrunePlan, results: Sequence[BatchResult], seen: Seen, kept: Sequence[StateHeader], now: datetime
+    plan: PrunePlan,
+    results: Sequence[BatchResult],
+    seen: Seen,
+    kept: Sequence[StateHeader],
+    now: datetime,
+    stopped: Iterable[str] = (),
 ) -> PruneReport:
-    """`results`: those that hold, one of each batch at most."""
+    """`results`: those that hold, one of each batch at most; `stopped`: why there is none of others."""
     return PruneReport(
         repository=plan.repository,
         execution=plan.execution,
@@ -304,6 +313,7 @@ def report_on(
         harmed_states=len(seen.harmed),
         batches=len(plan.batches),
         unfinished=len(plan.batches) - len(results),
+        stopped=tuple(sorted(set(stopped)))[:MOST_REASONS],
         stays=_added_up(each for result in results for each in result.stays),
         waiting=plan.waiting,
     )

@@ -89,6 +89,23 @@ class BatchResult(Document):
         return self
 
 
+class BatchStopped(Document):
+    """Why a batch was not carried out to its end. It decides nothing: a batch without a result is unfinished."""
+
+    KIND: ClassVar[str] = "stopped prune batch"
+
+    repository: RepositoryName
+    execution: str
+    plan: Digest
+    number: int = Field(ge=0)
+    why: str = Field(max_length=LONGEST_WORDS)
+    """A sentence for people, which names no key."""
+
+
+def stopped_file(repository: RepositoryName, execution: str, number: int) -> str:
+    return f"prunes/{repository}/{execution}/results/{number:05d}.stopped.json"
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """A batch after its calls."""
