@@ -38,6 +38,8 @@ class Locks(Part):
     extended: int
     were_unlocked: int
     unlocked: int
+    due: int
+    """Named by no state but such as the next prune drops; they get no new lock."""
     gone: int
     refused: tuple[Refused, ...]
     findings: tuple[ToldFinding, ...]

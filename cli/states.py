@@ -88,7 +88,7 @@ class StateDetails(Part):
     kept: tuple[Why, ...]
     """Why it is kept; empty: the next prune drops it, or one did."""
     kept_until: Instant | None
-    """At least until then; null: as long as a reason lasts, which no clock alone ends."""
+    """At least until then, whatever is recorded; null: as long as a reason lasts, which no clock alone ends."""
     held: HeldBy | None
     dropped: DroppedBy | None
     """A state that was dropped is restored from no more: its versions may be gone."""

@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.access import LOCKS, list_versions, only_partitions, tell_people, versioning_and_clock
+from infra.access import LOCKS, list_versions, only_partitions, read_operations, tell_people, versioning_and_clock
 from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
@@ -91,11 +91,11 @@ def _permissions(arns: Arns) -> list[Permission]:
         ),
         *_lock(arns),
         allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="what every kept state names"),
+        read_operations(arns, because="how long states are kept (verdicts, holds), and what the last run came to"),
         allow(
             "dynamodb:PutItem",
-            "dynamodb:Query",
             on=arns.operations,
-            because="what the last run came to, and this one; never a verdict, never an approval",
+            because="what this run came to; never a verdict, never an approval",
             when=only_partitions(LOCKS),
         ),
         tell_people(arns),

@@ -27,7 +27,7 @@ def show(found: Locks) -> Iterator[RenderableType]:
             each.generation,
             when(each.cut_time),
             each.versions,
-            Text(str(each.unlocked), "yellow") if each.unlocked else "0",
+            Text(str(each.unlocked), "" if each.due else "yellow") if each.unlocked else "0",
             when(each.earliest) if each.earliest else "no lock",
             Text(_notes(each), "yellow"),
         )
@@ -46,6 +46,8 @@ def _totals(found: Locks) -> Iterator[RenderableType]:
         f"{found.looked_at} versions that kept states of {found.repository} name were looked at: {first}; "
         f"{found.unlocked} are without a lock; {found.extended} locks were set or lengthened, to {found.lock_days} days"
     )
+    if found.due:
+        yield Text(f"{found.due} are named by no state but such as the next prune drops, and get no new lock")
     if found.gone:
         yield Text(f"{found.gone} versions were gone when they were looked at; `rwm check` judges it", style="red")
     if found.complete:
@@ -62,5 +64,6 @@ def _totals(found: Locks) -> Iterator[RenderableType]:
 
 def _notes(each: StateLocks) -> str:
     left = each.versions - each.looked_at
-    notes = [f"{left} not looked at"] if left > 0 else []
+    notes = ["the next prune drops it"] if each.due else []
+    notes += [f"{left} not looked at"] if left > 0 else []
     return ", ".join([*notes, *(["could not be proven"] if each.unproven else [])])

@@ -145,7 +145,7 @@ def _kept(found: StateDetails, *, short: bool) -> Text:
         return Text("the next prune drops it" if not short else "not any more", "yellow")
     reasons = found.kept[:2] if short else found.kept
     more = f" +{len(found.kept) - len(reasons)}" if len(reasons) < len(found.kept) else ""
-    until = f" until {when(found.kept_until)}" if found.kept_until else ""
+    until = f", at least until {when(found.kept_until)}" if found.kept_until and not short else ""
     return Text(", ".join(reasons) + more + until)
 
 

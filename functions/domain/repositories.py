@@ -293,6 +293,12 @@ class Repository(BaseModel):
         return RepositoryName(self.name)
 
     @property
+    def lock_interval(self) -> timedelta:
+        """How far apart two runs of lock upkeep are, or may be where `lock_schedule` is no rate."""
+        every = _rate(self.lock_schedule) if self.lock_schedule is not None else None
+        return every or timedelta(days=self.lock_days) / 2
+
+    @property
     def key_prefix(self) -> str:
         """What precedes each key in the bucket: empty, or the prefix and a slash."""
         return f"{self.prefix}/" if self.prefix else ""

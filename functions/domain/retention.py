@@ -16,6 +16,10 @@ The rules, over the states that are not dropped yet:
    `grace_days`, where that is shorter), so that all that is recorded within a day counts once.
 5. The newest state, whatever it is.
 
+How long a state is certain to be kept follows from the states there are: only older states than `keep_within` push one
+another out of rule 2, so what comes from now on pushes nothing out before `keep_within` has passed. Beyond that the
+worst is assumed: a state now, one at the start of each period, and witnesses as fast as they count.
+
 Security rules:
 - Only cut times count, which are S3's clock: no time that a host can write.
 - Silence: with no new clean states there are no new witnesses: what has fewer than three stays, however old it gets.
@@ -26,10 +30,11 @@ Security rules:
   three good states behind.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from functions.domain.repositories import Retention
 from functions.domain.state import StateHeader
@@ -40,6 +45,8 @@ WITNESSES = 3
 """So many newer good states a state must have before it may go."""
 WITNESSES_APART = timedelta(days=1)
 """And so far apart they are from one another, so that an hour's flood counts once."""
+SILENCE = 3
+"""When for so many times `WITNESSES_APART` no good state came, nobody can say when the next one does."""
 
 
 class Why(StrEnum):
@@ -86,7 +93,9 @@ class Fate:
     why: tuple[Why, ...]
     """In the order of `Why`."""
     until: datetime | None
-    """Kept at least until then; None: for as long as a reason lasts, which no clock alone ends."""
+    """Kept at least until then, whatever is recorded, unless verdicts, holds or the configuration change. None: for as
+    long as a reason lasts, which no clock alone ends: it is held, or needed while no good states come, or nothing but
+    the newest."""
 
     @property
     def kept(self) -> bool:
@@ -95,11 +104,54 @@ class Fate:
 
 Period = Callable[[datetime], tuple[int, ...]]
 
-_PERIODS: tuple[tuple[str, Period, Why, Why], ...] = (
-    ("days", lambda cut: (cut.year, cut.month, cut.day), Why.LAST_CLEAN_OF_DAY, Why.LAST_OF_DAY),
-    ("weeks", lambda cut: cut.isocalendar()[:2], Why.LAST_CLEAN_OF_WEEK, Why.LAST_OF_WEEK),
-    ("months", lambda cut: (cut.year, cut.month), Why.LAST_CLEAN_OF_MONTH, Why.LAST_OF_MONTH),
-    ("years", lambda cut: (cut.year,), Why.LAST_CLEAN_OF_YEAR, Why.LAST_OF_YEAR),
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Rule 2 for one length of periods."""
+
+    field: str
+    """Of Retention: how many of them."""
+    period: Period
+    following: Callable[[datetime], datetime]
+    """The first instant of the next one."""
+    last_clean: Why
+    last: Why
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+_RULES = (
+    _Rule(
+        "days",
+        lambda cut: (cut.year, cut.month, cut.day),
+        lambda at: _midnight(at) + timedelta(days=1),
+        Why.LAST_CLEAN_OF_DAY,
+        Why.LAST_OF_DAY,
+    ),
+    _Rule(
+        "weeks",
+        lambda cut: cut.isocalendar()[:2],
+        lambda at: _midnight(at) + timedelta(days=7 - at.weekday()),
+        Why.LAST_CLEAN_OF_WEEK,
+        Why.LAST_OF_WEEK,
+    ),
+    _Rule(
+        "months",
+        lambda cut: (cut.year, cut.month),
+        # From its first day 32 lead into the next month, and into no later one.
+        lambda at: (_midnight(at.replace(day=1)) + timedelta(days=32)).replace(day=1),
+        Why.LAST_CLEAN_OF_MONTH,
+        Why.LAST_OF_MONTH,
+    ),
+    _Rule(
+        "years",
+        lambda cut: (cut.year,),
+        lambda at: _midnight(at.replace(year=at.year + 1, month=1, day=1)),
+        Why.LAST_CLEAN_OF_YEAR,
+        Why.LAST_OF_YEAR,
+    ),
 )
 
 
@@ -122,22 +174,87 @@ def decide_fates(
             why[state.id].add(Why.WITHIN)
         if state.id in holds:
             why[state.id].add(Why.HELD)
-    witness = _oldest_of_three(newest_first, min(WITNESSES_APART, grace))
+    apart = min(WITNESSES_APART, grace)
+    witness = _oldest_of_three(newest_first, apart)
     for state in newest_first:
         if witness is None or state.cut_time > witness - grace:
             why[state.id].add(Why.NEEDED)
-    for field, period, last_clean, last in _PERIODS:
-        count: int = getattr(retention, field)
-        for state in _last_of_each([state for state in older if state.clean], period, count):
-            why[state.id].add(last_clean)
-        for state in _last_of_each(older, period, count):
-            why[state.id].add(last)
-    return tuple(_fate(state, why[state.id], within) for state in newest_first)
+    for rule in _RULES:
+        count: int = getattr(retention, rule.field)
+        for state in _last_of_each([state for state in older if state.clean], rule.period, count):
+            why[state.id].add(rule.last_clean)
+        for state in _last_of_each(older, rule.period, count):
+            why[state.id].add(rule.last)
+    ends = _ends(newest_first, retention, grace, now)
+    silent = not any(state.clean and state.quiet and now - state.cut_time <= SILENCE * apart for state in newest_first)
+    return tuple(_fate(state, why[state.id], ends[state.id], silent=silent) for state in newest_first)
 
 
-def _fate(state: JudgedState, why: set[Why], within: timedelta) -> Fate:
+def _ends(
+    states: Sequence[JudgedState], retention: Retention, grace: timedelta, now: datetime
+) -> Mapping[StateId, datetime]:
+    """Until when each state is kept at the least, by its age, its periods, or the want of witnesses."""
+    within = max(retention.keep_within, grace)
+    ends = {state.id: state.cut_time + within for state in states}
+    for rule in _RULES:
+        count: int = getattr(retention, rule.field)
+        for among in ([state for state in states if state.clean], states):
+            for state, pushed_by in _pushed_out(among, rule, count, now):
+                ends[state.id] = max(ends[state.id], pushed_by + within)
+    good = sorted(state.cut_time for state in states if state.clean and state.quiet)
+    for state in states:
+        third = _third_witness(good, state.cut_time + grace, min(WITNESSES_APART, grace), now)
+        ends[state.id] = max(ends[state.id], third)
+    return ends
+
+
+def _fate(state: JudgedState, why: set[Why], end: datetime, *, silent: bool) -> Fate:
     reasons = tuple(each for each in Why if each in why)
-    return Fate(state, reasons, state.cut_time + within if reasons == (Why.WITHIN,) else None)
+    lasting = reasons == (Why.NEWEST,) or Why.HELD in why or (silent and Why.NEEDED in why)
+    return Fate(state, reasons, end if reasons and not lasting else None)
+
+
+def _pushed_out(
+    states: Sequence[JudgedState], rule: _Rule, count: int, now: datetime
+) -> Iterator[tuple[JudgedState, datetime]]:
+    """For each of `states` the cut time of the one that pushes it out of its place, once that is older than
+    `keep_within`: the next of its period, or the first of the `count`th newer period. The earliest that can be, as long
+    as what is recorded from now on has no older cut than now."""
+    if not count:
+        return
+    periods: dict[tuple[int, ...], list[JudgedState]] = {}
+    for state in sorted(states, key=lambda state: (state.cut_time, state.generation)):
+        periods.setdefault(rule.period(state.cut_time), []).append(state)
+    current = rule.period(now)
+    firsts = {period: its[0].cut_time for period, its in periods.items()}
+    start, to_come = now, 0
+    while to_come < count:
+        if rule.period(start) not in firsts:
+            firsts[rule.period(start)] = start
+            to_come += 1
+        start = rule.following(start)
+    order = sorted(firsts)
+    places = {period: place for place, period in enumerate(order)}
+    for period, its in periods.items():
+        newer = firsts[order[min(places[period] + count, len(order) - 1)]]
+        for state, following in pairwise(its):
+            yield state, min(following.cut_time, newer)
+        yield its[-1], min(now, newer) if period == current else newer
+
+
+def _third_witness(good: Iterable[datetime], earliest: datetime, apart: timedelta, now: datetime) -> datetime:
+    """When there can be three witnesses at `earliest` or later: of `good` (cut times, ascending) and of what may come.
+
+    Taking the first that is far enough from the one before leaves the most room for the next.
+    """
+    following, at, found = earliest, earliest, 0
+    for cut in good:
+        if cut >= following and found < WITNESSES:
+            following, at, found = cut + apart, cut, found + 1
+    while found < WITNESSES:
+        at = max(now, following)
+        following, found = at + apart, found + 1
+    return at
 
 
 def _oldest_of_three(newest_first: Sequence[JudgedState], apart: timedelta) -> datetime | None:

@@ -1,7 +1,8 @@
 """Keep what kept states name under Object Lock: set retention where it is absent, lengthen it where it ends soon.
 
-gather: the chain of states and which are dropped, S3's clock, the listing from where the last run stopped, the
-retention of each version that a kept state names  ->  decide: which needs a lock, and until when  ->  apply: set it;
+gather: the chain of states and which are dropped or held, the verdicts, S3's clock, the listing from where the last run
+stopped, the retention of each version that a kept state names  ->  decide: how long each state is certain to be kept,
+which version needs a lock, and until when  ->  apply: set it;
 tell people of what is newly wrong, then write the report.
 
 Old packs that new snapshots still use were locked when they were written, and a lock ends: then only policies keep
@@ -14,23 +15,28 @@ Permissions of `rwm-extend-retention`, and why:
 - s3:PutObjectRetention there, in governance mode and for `lock_days` at most: never compliance, never longer. It may
   bypass nothing and delete nothing.
 - dynamodb:GetItem, dynamodb:Query on the ledger: what every kept state names.
-- dynamodb:Query, dynamodb:PutItem on operations, partitions `locks#*` only: what the last run came to, and this one.
+- dynamodb:Query on operations: verdicts and what people hold, for how long states are kept, and what the last run came
+  to; dynamodb:PutItem there, partitions `locks#*` only: what this one did.
 - sns:Publish on the topic of alerts: locks that cannot be kept.
 
 Security rules:
 - Only versions that a kept state names are locked: a lock too many is paid for, and a prune waits for it.
-- See functions/domain/locks/rules.py for which locks are left alone.
+- And only for as long as one that names it is certain to be kept; what the next prune drops gets no new lock. Where
+  verdicts or holds cannot be read, every kept state is taken to last.
+- See functions/domain/locks/rules.py for which locks are left alone, and functions/domain/locks/lasting.py for how long
+  a state lasts.
 - The report counts what was seen. What a state names is proven at its end, and a state that is not says so.
 
 Killed at any point and run again, it looks at the same versions again, from where the last report says: a lock that was
 set is left alone then.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -43,13 +49,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.configuration import read_bundled
 from functions.domain.documents import UnreadableDocument
 from functions.domain.events import Request
+from functions.domain.locks.lasting import Lasting, lasting
 from functions.domain.locks.names import KeptNames, NamedVersion, named_by_key
 from functions.domain.locks.report import LockReport, judged, untold
-from functions.domain.locks.rules import GOVERNANCE, Lock, needed
+from functions.domain.locks.rules import GOVERNANCE, Lock, needed, next_look
 from functions.domain.locks.tally import Looked, Tally
 from functions.domain.notices import lock_notice
 from functions.domain.ports import (
     BucketConfiguration,
+    Holds,
     LaterVersions,
     LedgerReader,
     LockRefused,
@@ -58,18 +66,23 @@ from functions.domain.ports import (
     NotTold,
     RetentionReader,
     RetentionSetter,
+    VerdictReader,
 )
 from functions.domain.prune.kept_states import read_kept
 from functions.domain.prune.named import StoredNames
 from functions.domain.repositories import Configuration, Repository
+from functions.domain.retention import JudgedState, decide_fates
 from functions.domain.state import StateHeader
-from functions.domain.values import ObjectKey, RepositoryName, VersionGone
+from functions.domain.values import ObjectKey, RepositoryName, StateId, VersionGone
+from functions.domain.verdict import Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.locks import DynamoLockReports, S3Retentions
 from functions.storage.notices import SnsNotifier
+from functions.storage.verdicts import DynamoVerdictReader
 
 THREADS = 24
 """Versions that are looked at, or locked, at once; most of the time is waiting for S3."""
@@ -87,6 +100,8 @@ class LockPorts:
     bucket: BucketConfiguration
     lister: LaterVersions
     ledger: LedgerReader
+    verdicts: VerdictReader
+    holds: Holds
     retentions: RetentionReader
     setter: RetentionSetter
     reports: LockReports
@@ -107,7 +122,7 @@ def extend_retention(repository: Repository, ports: LockPorts, seconds_left: Cal
         object_lock=ports.bucket.object_lock(),
         lock_days=repository.lock_days,
     )
-    report = _pass(began, before, ports, now, seconds_left) if began.object_lock else began
+    report = _pass(repository, began, before, ports, seconds_left) if began.object_lock else began
     report, news = judged(report, before)
     if news:
         try:
@@ -127,16 +142,24 @@ def _last(name: RepositoryName, ports: LockPorts) -> LockReport | None:
 
 
 def _pass(
-    began: LockReport, before: LockReport | None, ports: LockPorts, now: datetime, seconds_left: Callable[[], float]
+    repository: Repository,
+    began: LockReport,
+    before: LockReport | None,
+    ports: LockPorts,
+    seconds_left: Callable[[], float],
 ) -> LockReport:
     """Go on with the pass of `before`, or begin a new one."""
+    now = began.begun_at
     begun = before if before is not None and _goes_on(before, began) else None
     kept = _kept(ports.ledger, began.repository)
+    last_pass = (now if begun else before.made_at) - before.begun_at if before else timedelta()
+    again = next_look(now, repository.lock_days, repository.lock_interval, last_pass)
+    needs = _lasting(repository, kept, ports, now, again)
     tally = Tally(kept, begun)
     place = begun.done_until if begun else None
     with ThreadPoolExecutor(THREADS) as threads:
         names = KeptNames(kept, StoredNames(ports.ledger, threads))
-        look = partial(_look_after, ports=ports, now=now, lock_days=began.lock_days)
+        look = partial(_look_after, ports=ports, needs=needs, lock_days=began.lock_days)
         for number, (done, versions) in enumerate(_portions(named_by_key(ports.lister.after(place), names))):
             # One at least, so that runs which begin late come to an end together all the same.
             if number and seconds_left() < ENOUGH:
@@ -152,6 +175,7 @@ def _pass(
         made_at=ports.bucket.now(),
         done_until=place,
         unproven=names.unproven,
+        due={header.id for header in kept if needs.is_due(needs.state(header.id))},
     )
 
 
@@ -168,6 +192,22 @@ def _kept(ledger: LedgerReader, name: RepositoryName) -> tuple[StateHeader, ...]
     return tuple(header for header in headers if header.id not in dropped)
 
 
+def _lasting(
+    repository: Repository, kept: Sequence[StateHeader], ports: LockPorts, now: datetime, again: datetime
+) -> Lasting:
+    """How long each of `kept` is needed, when all is looked at `again` by then."""
+    verdicts: dict[StateId, list[Verdict]] = defaultdict(list)
+    try:
+        for verdict in ports.verdicts.verdicts(repository.repository):
+            verdicts[verdict.state].append(verdict)
+        holds = ports.holds.of(repository.repository).states
+    except UnreadableDocument:
+        # A lock too many makes a prune wait; none at all would leave everything open.
+        return Lasting(now, {})
+    judged = [JudgedState.of(header, verdicts.get(header.id, ())) for header in kept]
+    return lasting(lambda at: decide_fates(judged, holds, repository.retention, repository.grace_days, at), now, again)
+
+
 def _portions(keys: Iterator[tuple[ObjectKey, list[NamedVersion]]]) -> Iterator[tuple[ObjectKey, list[NamedVersion]]]:
     """Keys together, up to AT_ONCE versions or keys, each portion with its last key."""
     portion: list[list[NamedVersion]] = []
@@ -182,23 +222,27 @@ def _portions(keys: Iterator[tuple[ObjectKey, list[NamedVersion]]]) -> Iterator[
         yield last, list(chain.from_iterable(portion))
 
 
-def _look_after(named: NamedVersion, *, ports: LockPorts, now: datetime, lock_days: int) -> Looked:
+def _look_after(named: NamedVersion, *, ports: LockPorts, needs: Lasting, lock_days: int) -> Looked:
     """Read one version's lock, and set it where that is needed."""
-    version, roots = named
+    version, by = named
+    kept_until, now = needs.of(by), needs.now
+    due = needs.is_due(kept_until)
     lock: Lock | None = None
     was_unlocked = False
     try:
         lock = ports.retentions.retention(version.key, version.version_id)
-        was_unlocked = lock is None or not lock.holds(now)
-        until = needed(lock, now, lock_days)
+        was_unlocked = not due and (lock is None or not lock.holds(now))
+        until = needed(lock, now, lock_days, kept_until)
         if until is None:
-            return Looked(roots, lock)
+            return Looked(by, lock, due=due)
         ports.setter.lock(version.key, version.version_id, until)
     except VersionGone:
-        return Looked(roots, gone=True)
+        return Looked(by, gone=True)
     except LockRefused as refusal:
-        return Looked(roots, lock, was_unlocked=was_unlocked, refused=str(refusal))
-    return Looked(roots, Lock(GOVERNANCE, until), was_unlocked=was_unlocked, extended=True)
+        if due:
+            return Looked(by, lock, due=True)
+        return Looked(by, lock, was_unlocked=was_unlocked, refused=str(refusal))
+    return Looked(by, Lock(GOVERNANCE, until), was_unlocked=was_unlocked, extended=True)
 
 
 # --- the Lambda function ---------------------------------------------------------------------------
@@ -234,6 +278,7 @@ class LockFunction:
             "extended": report.extended,
             "were_unlocked": report.were_unlocked,
             "unlocked": report.unlocked,
+            "due": report.due,
             "gone": report.gone,
             "refused": {each.why: each.versions for each in report.refused},
             "findings": [f"{each.severity} {each.id}" for each in report.findings],
@@ -265,6 +310,8 @@ def _function() -> LockFunction:
             bucket=S3BucketConfiguration(s3, repository.bucket),
             lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
             ledger=DynamoLedgerReader(dynamodb, environment.ledger),
+            verdicts=DynamoVerdictReader(dynamodb, environment.operations),
+            holds=DynamoHolds(dynamodb, environment.operations),
             retentions=retentions,
             setter=retentions,
             reports=DynamoLockReports(dynamodb, environment.operations),
@@ -277,6 +324,6 @@ def _function() -> LockFunction:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     """`{"repository": NAME, "reason": "schedule" | "operator"}` -> what the pass came to so far: `{"repository",
-    "object_lock", "complete", "states", "looked_at", "extended", "were_unlocked", "unlocked", "gone", "refused":
+    "object_lock", "complete", "states", "looked_at", "extended", "were_unlocked", "unlocked", "due", "gone", "refused":
     {error code: versions}, "findings"}`."""
     return _function().on_request(event, lambda: context.get_remaining_time_in_millis() / 1000)

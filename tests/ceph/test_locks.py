@@ -20,9 +20,10 @@ from functions.storage.locks import S3Retentions
 from tests.ceph.gateway import Gateway
 from tests.ceph.test_wall import client
 from tests.contract.reading import refused
+from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.locks import FakeLockReports
-from tests.fakes.operations import FakeNotifier
+from tests.fakes.operations import FakeNotifier, FakeVerdicts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -75,6 +76,8 @@ def ports(s3: "S3Client", ledger: FakeLedger, bucket: str = BUCKET) -> LockPorts
         bucket=S3BucketConfiguration(s3, bucket),
         lister=S3VersionLister(s3, bucket, PREFIX),
         ledger=ledger,
+        verdicts=FakeVerdicts(),
+        holds=FakeHolds(ledger),
         retentions=retentions,
         setter=retentions,
         reports=FakeLockReports(),

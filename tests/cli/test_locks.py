@@ -73,6 +73,7 @@ def test_as_a_document(deployed: Deployed) -> None:
         "unlocked": 0,
         "earliest": "2026-11-22T12:00:00Z",
         "unproven": False,
+        "due": False,
     }
     assert (found["looked_at"], found["extended"], found["were_unlocked"], found["gone"]) == (10, 4, 3, 1)
     assert (found["made_at"], found["lock_days"], found["done_until"]) == ("2026-11-21T12:02:40Z", 30, None)
@@ -100,6 +101,20 @@ def test_what_it_found_decides_how_it_ends(deployed: Deployed, severity: Severit
     found = document(deployed.rwm("locks", "alpha", "--json"))
     assert [each["id"] for each in found["findings"]] == ["locks-missing"]
     assert found["refused"] == [{"why": "AccessDenied", "versions": 2}]
+
+
+def test_what_the_next_prune_drops_is_told_and_its_locks_are_nobodys_fault(deployed: Deployed) -> None:
+    due = OLDER.model_copy(update={"due": True, "looked_at": 7, "unproven": False, "earliest": at(60)})
+    report(deployed, states=(NEWEST, due), due=2)
+    result = deployed.rwm("locks", "alpha")
+    assert result.exit_code == 0
+    assert "bbbbbbbbbbbb 8 2026-11-21T11:59:00Z 7 2 2026-11-21T12:01:00Z the next prune drops it" in " ".join(
+        result.stdout.split()
+    )
+    assert "the first lock ends 2026-11-22T12:00:00Z; 0 are without a lock" in result.stdout
+    assert "2 are named by no state but such as the next prune drops, and get no new lock" in result.stdout
+    found = document(deployed.rwm("locks", "alpha", "--json"))
+    assert (found["due"], found["earliest"]) == (2, "2026-11-22T12:00:00Z")
 
 
 def test_versions_that_were_gone_are_told(deployed: Deployed) -> None:

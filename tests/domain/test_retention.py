@@ -61,6 +61,65 @@ def test_everything_within_keep_within_is_kept_until_it_is_older() -> None:
     assert why(15.001, states, retention=long) == ()
 
 
+def test_a_state_within_keep_within_is_kept_for_as_long_as_the_periods_will_keep_it() -> None:
+    kept = Retention(keep_within=20 * DAY, days=2, weeks=0, months=0, years=0)
+    states = [state(19), state(18), state(17), *WITNESSED]
+    fate = fates(states, retention=kept)[state(19).id]
+    assert (fate.why, fate.until) == ((Why.WITHIN,), NOON + 3 * DAY), "then 17 days ago is the second newer day"
+    assert fates(states, retention=kept, now=NOON + 3 * DAY)[state(19).id].kept
+    assert not fates(states, retention=kept, now=NOON + 3 * DAY + timedelta(seconds=1))[state(19).id].kept
+
+
+THREE_DAYS_AGO = NOON - 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("counts", "days", "pushed_out_by"),
+    [
+        # NOON is a Saturday in November; 27 days before is a Sunday in October.
+        ({"days": 1}, 27, THREE_DAYS_AGO),
+        ({"days": 4}, 27, NOON),
+        ({"days": 5}, 27, datetime.fromisoformat("2026-11-22T00Z")),
+        ({"days": 6}, 27, datetime.fromisoformat("2026-11-23T00Z")),
+        ({"weeks": 1}, 27, THREE_DAYS_AGO),
+        ({"weeks": 2}, 27, datetime.fromisoformat("2026-11-23T00Z")),
+        ({"weeks": 3}, 27, datetime.fromisoformat("2026-11-30T00Z")),
+        ({"months": 1}, 27, THREE_DAYS_AGO),
+        ({"months": 2}, 27, datetime.fromisoformat("2026-12-01T00Z")),
+        ({"months": 3}, 27, datetime.fromisoformat("2027-01-01T00Z")),
+        ({"years": 9}, 27, THREE_DAYS_AGO),
+        ({"years": 1}, 400, THREE_DAYS_AGO),
+        ({"years": 2}, 400, datetime.fromisoformat("2027-01-01T00Z")),
+        ({"days": 6, "months": 2, "years": 9}, 27, datetime.fromisoformat("2026-12-01T00Z")),
+    ],
+)
+def test_a_state_is_kept_until_what_may_push_it_out_is_older_than_keep_within(
+    counts: dict[str, int], days: float, pushed_out_by: datetime
+) -> None:
+    """Of what is to come the worst is assumed: a state now, and one at the start of each period."""
+    assert fates([state(days), *WITNESSED], retention=periods(**counts))[state(days).id].until == pushed_out_by + GRACE
+
+
+def test_a_state_that_is_needed_is_so_until_three_witnesses_can_be() -> None:
+    states = [state(11.5), state(1)]
+    fate = fates(states)[state(11.5).id]
+    assert (fate.why, fate.until) == ((Why.NEEDED,), NOON + DAY)
+    assert fates([state(5), state(1)])[state(5).id].until == state(5).cut_time + GRACE + 2 * DAY
+
+
+@pytest.mark.parametrize(("days", "said"), [(3, True), (3.001, False)])
+def test_in_a_silence_nobody_can_say_for_how_long_a_state_is_needed(days: float, said: bool) -> None:
+    states = [state(8), state(days), state(days - 1, clean=False)]
+    assert (fates(states)[state(8).id].until is not None) is said
+    assert (fates(states)[state(days).id].until is not None) is said
+
+
+def test_of_the_newest_state_alone_no_clock_says_when_it_goes() -> None:
+    states = [state(40), state(39), state(38), state(15, clean=False)]
+    fate = fates(states)[state(15).id]
+    assert (fate.why, fate.until) == ((Why.NEWEST, Why.NEEDED), None)
+
+
 def test_within_is_never_less_than_grace() -> None:
     short = Retention(keep_within=DAY, days=0, weeks=0, months=0, years=0)
     assert Why.WITHIN in why(9, [state(9), *WITNESSED], retention=short)
@@ -301,8 +360,38 @@ def test_whatever_is_dropped_leaves_three_good_states_that_are_grace_newer(
         assert fate.kept or len(newer) >= 3
 
 
-@given(pasts, retentions, spans)
-def test_a_fate_holds_until_it_says(states: list[JudgedState], retention: Retention, later: int) -> None:
+@given(pasts, retentions, st.lists(st.tuples(st.integers(0, 24 * 400), st.booleans(), st.booleans()), max_size=6))
+def test_a_fate_holds_until_it_says_whatever_is_recorded(
+    states: list[JudgedState], retention: Retention, more: list[tuple[int, bool, bool]]
+) -> None:
+    """The worst above all: a state now, one at the start of each day from now on, and good ones as soon as they count
+    as witnesses."""
+    to_come = [*worst(250), *(recorded(NOON + hour * DAY / 24, clean, quiet) for hour, clean, quiet in more)]
     for each, fate in fates(states, retention=retention).items():
         if fate.until is not None:
-            assert fates(states, retention=retention, now=fate.until)[each].kept
+            for at in (fate.until, *(NOON + hour * DAY / 24 for hour, _, _ in more)):
+                there = [*states, *(new for new in to_come if new.cut_time < at)]
+                if NOON <= at <= fate.until:
+                    assert fates(there, retention=retention, now=at)[each].kept
+
+
+@given(pasts, retentions)
+def test_a_fate_holds_no_longer_when_the_worst_comes(states: list[JudgedState], retention: Retention) -> None:
+    for each, fate in fates(states, retention=retention).items():
+        if fate.until is not None and fate.until < NOON + 200 * DAY:
+            at = fate.until + timedelta(seconds=1)
+            there = [*states, *(new for new in worst(250) if new.cut_time < at)]
+            assert not fates(there, retention=retention, now=at)[each].kept
+
+
+def recorded(cut: datetime, clean: bool = True, quiet: bool = True) -> JudgedState:
+    """From now on."""
+    place = 10**9 + int((cut - NOON).total_seconds())
+    return JudgedState(StateId(f"recorded at {cut} {clean} {quiet}"), place, cut, clean and quiet, quiet)
+
+
+def worst(days: int) -> list[JudgedState]:
+    """As many periods and witnesses as can be, as soon as they can be. Cuts of the past are of whole hours."""
+    hours = [NOON + hour * DAY / 24 for hour in range(12 * 24)]
+    midnights = [NOON + DAY / 2 + day * DAY for day in range(12, days)]
+    return [recorded(cut) for cut in (*hours, *midnights)]

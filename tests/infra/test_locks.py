@@ -112,7 +112,11 @@ def test_it_writes_its_own_reports_and_no_state(role: Identity) -> None:
     assert role.conditions("dynamodb:PutItem") == [own]
     assert role.resources("dynamodb:GetItem") == {LEDGER}
     reads = [each for each in role.statements if "dynamodb:Query" in several(each["Action"])]
-    assert {str(each["Resource"]): each.get("Condition") for each in reads} == {LEDGER: None, OPERATIONS: own}
+    no_tokens = {
+        "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["plan-token#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    assert {str(each["Resource"]): each.get("Condition") for each in reads} == {LEDGER: None, OPERATIONS: no_tokens}
 
 
 def test_each_repository_has_its_schedule_unless_it_wants_none(locks: Assembly) -> None:

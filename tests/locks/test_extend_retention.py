@@ -3,20 +3,24 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 
 from functions.domain import chunks
+from functions.domain.documents import UnreadableDocument
+from functions.domain.keeping import Hold
 from functions.domain.ledger import read_state
 from functions.domain.locks.report import LockReport
-from functions.domain.locks.rules import SLACK
+from functions.domain.locks.rules import SLACK, Lock
 from functions.domain.notices import Notice
 from functions.domain.ports import NotTold
 from functions.domain.prune.pins import PinsUnproven
 from functions.domain.repositories import Configuration
 from functions.domain.values import Digest, ObjectKey
+from functions.domain.verdict import Verdict
 from functions.locks import extend_retention as step
 from functions.locks.extend_retention import LockFunction, UnknownRepository
 from tests.fakes.faults import Call, CallLog, Crash, Moment, nothing
@@ -121,6 +125,112 @@ def test_the_lock_of_another_repository_in_the_bucket_is_not_touched(world: Worl
     world.s3.put(PROTECTED, "restic/other/config", b"config")
     world.extend()
     assert [lock for (key, _), lock in world.locks().items() if key == "restic/other/config"] == [None]
+
+
+# --- for how long ------------------------------------------------------------------------------------------------
+
+
+SHORT: dict[str, Any] = {
+    "grace_days": "14d",
+    "retention": {"keep_within": "20d", "days": 0, "weeks": 0, "months": 0, "years": 0},
+}
+
+
+@pytest.fixture
+def aged() -> World:
+    """A backup of which OLD was hidden after the first state: nothing but it names OLD, and it goes after 20 days. It
+    is 17 days old."""
+    made = World(**SHORT)
+    made.back_up(a_backup())
+    made.good()
+    made.hide(OLD)
+    for _ in range(17):
+        made.days(1)
+        made.good()
+    return made
+
+
+def old(world: World) -> Lock | None:
+    (version_id,) = [version_id for key, version_id in world.locks() if key == OLD]
+    return world.lock_of(OLD, version_id)
+
+
+def goes_at(world: World) -> datetime:
+    first = world.ledger.header(REPOSITORY, 1)
+    assert first is not None
+    return first.cut_time + 20 * DAY + timedelta(seconds=1)
+
+
+def test_what_only_a_state_names_that_goes_soon_is_locked_until_then(aged: World) -> None:
+    report = aged.extend()
+    assert old(aged) == Lock("GOVERNANCE", goes_at(aged))
+    assert aged.days_left(NEW) == pytest.approx(LOCK_DAYS, abs=0.01)
+    assert (report.unlocked, report.due, report.findings) == (0, 0, ())
+
+
+def test_what_is_due_gets_no_lock_and_is_no_fault(aged: World) -> None:
+    for _ in range(4):
+        aged.days(1)
+        aged.good()
+    aged.retentions.unreadable = {OLD: "AccessDenied"}
+    report = aged.extend()
+    assert old(aged) is None
+    assert (report.looked_at, report.due, report.unlocked, report.were_unlocked) == (7, 1, 0, 6)
+    assert (report.findings, report.refused) == ((), ())
+    first = report.states[-1]
+    assert (first.generation, first.due, first.looked_at, first.unlocked) == (1, True, 7, 1)
+    assert report.states[0].due is False
+
+
+def test_of_what_is_due_the_lock_that_lasts_is_left_alone_and_told(aged: World) -> None:
+    aged.extend()
+    for _ in range(4):
+        aged.days(1)
+        aged.good()
+    before = old(aged)
+    aged.extend()
+    assert old(aged) == before
+
+
+def test_what_a_held_state_names_is_locked_for_as_long_as_may_be(aged: World) -> None:
+    first = aged.ledger.header(REPOSITORY, 1)
+    assert first is not None
+    aged.holds.hold(REPOSITORY, 1, Hold(first.id, by="somebody", at=aged.now, why="a reason"))
+    aged.extend()
+    lock = old(aged)
+    assert lock is not None
+    assert lock.until == aged.now + LOCK_DAYS * DAY - SLACK
+
+
+def test_a_state_that_lasts_longer_than_was_certain_is_never_open() -> None:
+    """The threat: whoever keeps good states from being recorded, and waits until the certain time is over."""
+    world = World(**{**SHORT, "retention": {**SHORT["retention"], "keep_within": "14d"}})
+    world.back_up(a_backup())
+    world.good()
+    world.hide(OLD)
+    world.extend()
+    for day in range(1, 40):
+        world.days(1)
+        lock = old(world)
+        assert lock is not None
+        assert lock.holds(world.now), day
+        if day in range(14) or day == 17:
+            world.good()
+        else:
+            world.record()
+        world.extend()
+
+
+def test_where_verdicts_cannot_be_read_every_kept_state_is_taken_to_last(aged: World) -> None:
+    aged.verdicts.verdicts = _unreadable  # type: ignore[method-assign]
+    aged.extend()
+    lock = old(aged)
+    assert lock is not None
+    assert lock.until == aged.now + LOCK_DAYS * DAY - SLACK
+
+
+def _unreadable(repository: object) -> Iterator[Verdict]:
+    raise UnreadableDocument("a stored verdict is malformed")
 
 
 # --- what is never done ----------------------------------------------------------------------------------------
@@ -559,6 +669,7 @@ def test_the_function_answers_with_counts_and_names_no_key(world: World) -> None
         "extended": 6,
         "were_unlocked": 7,
         "unlocked": 1,
+        "due": 0,
         "gone": 0,
         "refused": {"AccessDenied": 1},
         "findings": ["HOLD locks-missing"],

@@ -10,10 +10,12 @@ from functions.domain.locks.report import LockReport
 from functions.domain.locks.rules import Lock
 from functions.domain.repositories import Repository
 from functions.domain.state import StateHeader
+from functions.domain.verdict import CheckLevel, conclude
 from functions.locks.extend_retention import LockPorts, extend_retention
 from tests.fakes.faults import Hook
+from tests.fakes.holds import FakeHolds
 from tests.fakes.locks import FakeLaterVersions, FakeLockReports, FakeRetentions
-from tests.fakes.operations import FakeNotifier
+from tests.fakes.operations import FakeNotifier, FakeVerdicts
 from tests.fakes.ports import FakeBucketConfiguration
 from tests.fakes.s3_errors import NoSuchObjectLockConfiguration
 from tests.fakes.s3_model import DefaultRetention, LockMode, Retention
@@ -42,6 +44,8 @@ class World(backed_up.World):
         )
         self.lock_reports = FakeLockReports()
         self.notifier = FakeNotifier()
+        self.verdicts = FakeVerdicts()
+        self.holds = FakeHolds(self.ledger)
         self.retentions = FakeRetentions(self.s3, PROTECTED, f"{PREFIX}/", ME, self.repository.lock_days)
         self.s3.access.allow(ME, ON, PROTECTED)
         self.s3.access.allow(ME, ["s3:GetObjectRetention", "s3:PutObjectRetention"], PROTECTED, f"{PREFIX}/")
@@ -49,6 +53,12 @@ class World(backed_up.World):
     @property
     def now(self) -> datetime:
         return self.s3.clock.second()
+
+    def good(self) -> StateHeader:
+        """Record the repository as it is now; nothing is found."""
+        header = self.record()
+        self.verdicts.append(conclude(header, CheckLevel.CONSISTENT, (), (), judged_at=self.now, by="record"))
+        return header
 
     def days(self, days: float) -> None:
         self.s3.clock.advance(days * DAY)
@@ -90,6 +100,8 @@ class World(backed_up.World):
             bucket=FakeBucketConfiguration(self.s3, PROTECTED, ME),
             lister=FakeLaterVersions(self.s3, PROTECTED, f"{PREFIX}/", ME),
             ledger=self.ledger,
+            verdicts=self.verdicts,
+            holds=self.holds,
             retentions=self.retentions,
             setter=self.retentions,
             reports=self.lock_reports,

@@ -6,6 +6,7 @@ by the next run, and the report says how far it came.
 Security rules:
 - It claims only what was seen: a version counts for a state when it was listed and its retention was read or set.
 - What S3 refused or did not answer counts as without a lock, unless a lock was seen on it.
+- What only states name that the next prune drops gets no new lock, and is counted by itself: it is nobody's fault.
 - A state that did not prove what it names is told as unproven, whatever was counted of it.
 """
 
@@ -42,6 +43,8 @@ class StateLocks(Part):
     """When the first lock among those looked at ends; None: there is none."""
     unproven: bool = False
     """What it names could not be read to the end, or did not prove itself."""
+    due: bool = False
+    """Nothing keeps it any more: the next prune drops it, and what only it names gets no new lock."""
 
 
 class Refused(Part):
@@ -79,7 +82,9 @@ class LockReport(Document):
     were_unlocked: int = Field(default=0, ge=0)
     """Of these: had no lock when the pass came to them."""
     unlocked: int = Field(default=0, ge=0)
-    """Of these: still without a lock, as far as is known."""
+    """Of these: needed, and still without a lock, as far as is known."""
+    due: int = Field(default=0, ge=0)
+    """Of these: named by no state but such as the next prune drops; they get no new lock."""
     gone: int = Field(default=0, ge=0)
     """Versions that were listed and no longer there a moment later."""
     refused: tuple[Refused, ...] = ()
@@ -94,8 +99,8 @@ class LockReport(Document):
 
     @property
     def earliest(self) -> Instant | None:
-        """When the first lock of a kept state ends, as far as the pass came."""
-        return min((each.earliest for each in self.states if each.earliest is not None), default=None)
+        """When the first lock of a kept state ends, as far as the pass came; not of one that the next prune drops."""
+        return min((each.earliest for each in self.states if each.earliest and not each.due), default=None)
 
 
 @dataclass(frozen=True, slots=True)
