@@ -105,6 +105,14 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
     except RecordingInFlight as other:
         return NotYet(until=look_again(now, other.until, wish.deliveries), why=str(other))
     try:
+        # Whoever had the lease until now may have recorded meanwhile: what answers this, or less than an interval ago.
+        head = ports.ledger.head(name)
+        again = decide(
+            sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet
+        )
+        if not isinstance(again, Due):
+            ports.ledger.abandon(name, attempt, now)
+            return again
         past = look_back(repository, now, ports.ledger, ports.approvals)
         fresh = _quiet_cut(max(sent, wish.newest_sent or sent), now, past, head, ports)
         # Where no version is null, it makes no difference.

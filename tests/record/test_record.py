@@ -385,6 +385,34 @@ def test_a_recorder_that_finds_another_in_flight_gives_the_event_back(world: Wor
     assert outcome.until == now + timedelta(seconds=30)
 
 
+def _another_records_just_before(world: World) -> None:
+    """Between our look at the head and our look at the clock: it gives the lease back just when we ask for it."""
+
+    def hook(call: Call) -> None:
+        if call.operation == "GetHead" and call.moment is Moment.AFTER:
+            world.watch()
+            assert isinstance(world.event(), Recorded)
+
+    world.watch(hook)
+
+
+def test_what_another_recorded_just_before_the_lease_answers_the_event(world: World) -> None:
+    sent = world.clock.now()
+    _another_records_just_before(world)
+    outcome = world.event(sent=sent)
+    (only,) = world.headers()
+    assert outcome == Answered(by=Head.of(only))
+    assert Status.OPEN not in {attempt.status for attempt in world.ledger.attempts.values()}
+
+
+def test_two_recorders_at_once_keep_the_interval_apart(world: World) -> None:
+    _another_records_just_before(world)
+    outcome = world.event(sent=world.clock.now() + timedelta(minutes=1))
+    (only,) = world.headers()
+    assert isinstance(outcome, NotYet)
+    assert outcome.until == only.recorded_at + world.repository.min_interval
+
+
 def test_an_attempt_that_lost_its_lease_can_never_commit(world: World) -> None:
     now = world.clock.second()
     world.ledger.begin(ALPHA, AttemptId("slow"), now, now + LEASE)

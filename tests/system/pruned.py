@@ -1,12 +1,16 @@
 """A repository whose plans need an approver, pruned again and again. One scene, in a thread of its own."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cli.deciding import Decided
+from cli.exits import Refused
 from functions.domain.values import StateId
 from local.embedded import ACCOUNT, REGION
 from tests.system.people import Ended, Kept, People
@@ -39,9 +43,9 @@ class Pruned:
     untouched: Versions
     """When nothing had been approved that came to anything."""
     approved: Answer
-    again: Answer
-    against_it: Answer
-    """Somebody who rejects what was approved."""
+    again: Decided
+    against_it: str
+    """What somebody is told who rejects what was approved."""
     done: Ended
     after: Versions
     lease: Mapping[str, Any]
@@ -89,11 +93,12 @@ def prune_with_approval(system: System, sources: Path) -> Pruned:
     untouched = system.versions("pruned")
 
     third = people.begin()
-    plan = people.asked(third).plan
+    details = people.asked(third)
     tokens.look()
-    approved = system.typed("approve", plan, "--yes", profile="approver")
-    again = system.typed("approve", plan, "--yes", profile="approver")
-    against_it = system.typed("reject", plan, "--yes", profile="approver")
+    approved = system.typed("approve", details.plan, "--yes", profile="approver")
+    # Whoever looked at the plan before it was approved: the command itself refuses what was applied meanwhile.
+    again = people.decide(details)
+    against_it = _refused(lambda: people.decide(details, "rejected"))
     done = people.ended(third)
     after, lease = system.versions("pruned"), people.lease()
     assert lease is not None
@@ -136,6 +141,12 @@ def prune_with_approval(system: System, sources: Path) -> Pruned:
         history=_history(people, third),
         kept=people.look(sound=[state["id"] for state in system.states("pruned")]),
     )
+
+
+def _refused(decide: Callable[[], object]) -> str:
+    with pytest.raises(Refused) as caught:
+        decide()
+    return str(caught.value)
 
 
 class _Tokens:

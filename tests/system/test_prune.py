@@ -75,11 +75,10 @@ def test_nothing_goes_before_an_approval_that_counts(pruned: Pruned) -> None:
 
 def test_the_first_decision_stands(pruned: Pruned) -> None:
     assert (pruned.approved.exit_code, pruned.approved.document["woken"]) == (0, True)
-    assert pruned.again.exit_code == 0
-    assert (pruned.again.document["before"], pruned.again.document["woken"]) == (True, False)
-    assert pruned.again.document["at"] == pruned.approved.document["at"]
-    assert pruned.against_it.exit_code == 2
-    assert "was approved" in pruned.against_it.message
+    assert (pruned.again.outcome, pruned.again.before, pruned.again.woken) == ("approved", True, False)
+    assert pruned.again.by == pruned.approved.document["by"]
+    assert "was approved" in pruned.against_it
+    assert "nothing was decided now" in pruned.against_it
 
 
 # --- applied ----------------------------------------------------------------------------------------------
