@@ -69,7 +69,6 @@ def test_a_task_token_is_read_by_approve_alone(who: Mapping[str, Identity]) -> N
     }
     assert readers.pop("rwm-approve")
     assert readers.pop("rwm-hold") == [_only("hold#*")]
-    assert readers.pop("rwm-extend-retention") == [_only("locks#*")]
     found = {name: conditions for name, conditions in readers.items() if conditions}
     assert len(found) > 10
     assert all(condition == not_tokens for conditions in found.values() for condition in conditions)
