@@ -88,6 +88,7 @@ VULNERABLE: dict[str, frozenset[str]] = {
 WEIGHTS: dict[str, int] = {
     "wait": 12,
     "back_up": 10,
+    "good_days": 4,
     "record": 8,
     "advance": 50,
     "start_prune": 6,
@@ -144,6 +145,28 @@ MEANWHILE_OF: dict[str, tuple[str, ...]] = {
 }
 """What would do most harm."""
 Step = tuple[str, int, int, int]
+
+
+RETENTIONS: tuple[dict[str, Any], ...] = (
+    {"keep_within": "2d", "days": 0, "weeks": 0, "months": 0, "years": 0},
+    {"keep_within": "2d", "days": 1, "weeks": 0, "months": 0, "years": 0},
+    {"keep_within": "3d", "days": 2, "weeks": 1, "months": 1, "years": 0},
+)
+LEAST_DELETED = {"versions": 10, "markers": 8, "states": 1, "restores": 0.5}
+"""Per life, on average: where nothing is ever deleted, every promise holds."""
+
+
+def settings_of(seed: int, approval: Any, odd: int, retention: int) -> Settings:
+    """One of the ways to set a repository up."""
+    return Settings(
+        seed=seed,
+        approval=approval,
+        bypass=odd % 8 == 1,
+        adopt=odd % 8 == 2,
+        host_may_hide=odd % 4 != 3,
+        retention=RETENTIONS[retention % len(RETENTIONS)],
+        strict=odd >= 24,
+    )
 
 
 class Refusing(dict[str, Callable[[], S3Error | None]]):
@@ -285,6 +308,20 @@ class Life:
     def back_up(self, a: int, b: int, c: int) -> None:
         """A backup, which may be killed in the middle, and its event."""
         self._back_up(self._repository(a).repository, 1 + b % 3, killed=c % 8 == 7)
+
+    def good_days(self, a: int, b: int, c: int) -> None:
+        """A while in which all is in order, so that states before it may go; but not while a prune runs."""
+        if any(prune.stage != "over" for prune in self.prunes):
+            return self.back_up(a, b, c)
+        name = self._repository(a).repository
+        for _ in range(3 + b % 2):
+            self._mend(name)
+            self._back_up(name, 1)
+            self.world.clock.advance(HOUR)
+            self._record(name, "schedule")
+            self._acknowledge(name)
+            self.world.clock.advance(GRACE)
+        return None
 
     def _back_up(self, name: RepositoryName, packs: int, *, killed: bool = False) -> None:
         honest = self.honest[name]
@@ -649,7 +686,8 @@ class Life:
     def advance(self, a: int, b: int, c: int) -> None:
         """The next step of a prune, one that can be run and does not wait for a person, if there is one."""
         active = [prune for prune in self.prunes if prune.stage != "over"]
-        able = [prune for prune in active if prune.stage != "wait" or prune.task in self.world.tasks.ended]
+        ended = self.world.tasks.ended
+        able = [prune for prune in active if prune.stage != "wait" or prune.task in ended or prune.careless]
         if not able:
             return self.decide(a, b, c) if active and b % 4 else self.start_prune(a, b, c)
         prune = able[a % len(able)]
@@ -663,9 +701,17 @@ class Life:
             self.lose_lease(0, 0, 0)
         elif applies and b % 24 == 3:
             self.begin_restore(1, 0, 0)
+        elif applies and b % 6 == 4:
+            self.forge(a, 1 + c // 4 * 4, c)
         trouble = self._trouble(c, prune.stage)
-        if prune.stage == "drop" and b % 3 == 0:
+        if prune.stage == "drop" and b % 4 < 3:
             trouble = Trouble("meanwhile", 1, lambda: self._meanwhile(0, "drop"), VULNERABLE["drop"])
+        elif applies and b % 6 == 0:
+            # A hold, after the first call of a batch.
+            stage = prune.stage
+            trouble = Trouble(
+                "meanwhile", 2, lambda: self._meanwhile(len(MEANWHILE_OF[stage]) * c, stage), VULNERABLE[stage]
+            )
         self.log[-1] = f"advance {prune.execution} {prune.stage}"
         said = prune.advance(trouble, refusals, a // 2)
         self.log[-1] += f" -> {said}"

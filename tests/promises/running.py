@@ -163,7 +163,7 @@ class Prune:
             self._end("expired")
         elif isinstance(answer, tuple):
             self._end("rejected")
-        elif answer is not None:
+        elif answer is not None or self.careless:
             self.stage = "lease"
 
     def _lease(self, _: Refusals, pick: int) -> None:

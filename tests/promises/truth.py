@@ -225,8 +225,8 @@ class Truth:
             return
         for state in self.kept(_repository_of(key)):
             was, is_now = _at(old, state.header.cut_time), _at(left, state.header.cut_time)
-            # Of an upload that came later than it is dated, the state knows nothing, and without it the past is true.
-            if _id(was) != _id(is_now) != _id(state.entries.get(key)):
+            # Uploads that came later than they are dated spoil the picture themselves: the state knows nothing of them.
+            if _id(was) == _id(state.entries.get(key)) != _id(is_now):
                 self.say(f"{key} looks another at the cut of kept state {state.header.generation} than it was")
 
     def is_there(self, key: str, version_id: str) -> bool:
