@@ -447,7 +447,10 @@ class Truth:
             yield f"it is noncurrent only since {since} (b)"
         if successor is not None and successor.parts and not written_since:
             yield "its successor is multipart (b)"
-        if successor is not None and self.now - self.covered.get((key, version_id), entry.last_modified) < grace:
+        covered_at = self.covered.get((key, version_id), entry.last_modified)
+        # A marker with nothing beneath it may go also while it is current: nobody sees whether it is there.
+        written_on_top = written_since and entry.is_delete_marker
+        if successor is not None and self.now - covered_at < grace and not written_on_top:
             yield "it was current until less than the grace ago (b)"
         if entry.is_delete_marker:
             yield from self._marker_hides(key, index, written_since, uploads)

@@ -445,7 +445,7 @@ CHECK_CONTENT = ("plan-content", "hash-content", "conclude-content")
 DECIDE_ON_A_PRUNE = ("plan-prune", "drop-states", "apply-prune")
 READ_OPERATIONS = (
     *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
-    *("plan-content", "acknowledge", "ask-approval", "lease-prune"),
+    *("plan-content", "acknowledge", "ask-approval", "lease-prune", "extend-retention"),
 )
 LIST = ("record", "check-consistent", "plan-prune", "apply-prune", "verify-prune", "extend-retention")
 
