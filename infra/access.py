@@ -76,6 +76,25 @@ def tell_gone_from_denied(arns: Arns, repositories: Sequence[Repository]) -> lis
     ]
 
 
+def read_states(arns: Arns, *, because: str) -> Permission:
+    """Read the ledger: headers, chunks, and which states are dropped."""
+    return allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because=because)
+
+
+def read_files(arns: Arns, beneath: str, *, because: str, wildcard: str) -> Permission:
+    """Read what a workflow's steps hand on to one another in the records bucket."""
+    return allow("s3:GetObject", "s3:GetObjectVersion", on=arns.records(beneath), because=because, wildcard=wildcard)
+
+
+def tell_missing_from_denied(arns: Arns) -> Permission:
+    """Goes with `read_files`. Without a condition on the prefix: when an object is asked for, none is named."""
+    return allow(
+        "s3:ListBucket",
+        on=arns.bucket(arns.records_name),
+        because="what was never written must read as missing, not as denied",
+    )
+
+
 def look_at_targets(arns: Arns, *, because: str) -> list[Permission]:
     """List and read the buckets that restores may write to."""
     return [

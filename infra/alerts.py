@@ -4,12 +4,14 @@ The topic belongs to the stateful stack. Whoever gets e-mail from it confirmed t
 code must not silence it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.arns import Arns
@@ -95,6 +97,18 @@ def alarm(
     )
     made.add_alarm_action(actions.SnsAction(sns.Topic.from_topic_arn(made, "Topic", arns.alerts)))
     return made
+
+
+def alarm_without_end(
+    scope: Construct, name: str, workflow: sfn.IStateMachine, description: Callable[[str], str], arns: Arns
+) -> None:
+    """Alarms for executions of `workflow` that failed or timed out, which `description` is told."""
+    for how, metric in (
+        ("failed", workflow.metric_failed(period=EVERY, statistic="Sum")),
+        ("timed out", workflow.metric_timed_out(period=EVERY, statistic="Sum")),
+    ):
+        construct_id = f"{name}{how.title().replace(' ', '')}Alarm"
+        alarm(scope, construct_id, metric=metric, description=description(how), arns=arns)
 
 
 EVERY = cdk.Duration.minutes(5)

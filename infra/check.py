@@ -10,13 +10,12 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from functions.domain.repositories import Repository
-from infra.alerts import EVERY, alarm
+from infra.alerts import alarm_without_end
 from infra.arns import Arns
 from infra.check_steps import CheckSteps
 from infra.check_workflow import CheckWorkflow
 from infra.functions import Step
-from infra.permission import allow
-from infra.schedule import schedule, scheduler_role
+from infra.schedule import schedule_workflow
 
 
 class Check(Construct):
@@ -36,41 +35,26 @@ class Check(Construct):
         steps = CheckSteps(self, arns=arns, code=code)
         self.workflow = CheckWorkflow(self, "Workflow", arns=arns, steps=steps, record=record).machine
         cdk.CfnOutput(cdk.Stack.of(self), "CheckWorkflow", value=self.workflow.state_machine_arn)
-        role = scheduler_role(
+        schedule_workflow(
             self,
             "check",
+            self.workflow,
+            arns.names.check_workflow,
             arns,
-            may=allow(
-                "states:StartExecution",
-                on=arns.state_machine(arns.names.check_workflow),
-                because="the schedule's one target",
-            ),
+            each=[(each, each.check_schedule, _scheduled(each)) for each in arns.configuration.repositories],
+            group=schedules,
         )
-        for repository in arns.configuration.repositories:
-            schedule(
-                self,
-                f"Schedule-{repository.name}",
-                # A name that no repository can take: theirs begin with a letter or a digit.
-                name=f"_check-{repository.name}",
-                expression=repository.check_schedule,
-                target=self.workflow.state_machine_arn,
-                role=role,
-                event=_scheduled(repository),
-                group=schedules,
-            )
         # A finding is told by the step that made it; a check that came to no conclusion has nobody else to tell.
-        for how, metric in (
-            ("failed", self.workflow.metric_failed(period=EVERY, statistic="Sum")),
-            ("timed out", self.workflow.metric_timed_out(period=EVERY, statistic="Sum")),
-        ):
-            alarm(
-                self,
-                f"Check{how.title().replace(' ', '')}Alarm",
-                metric=metric,
-                description=f"A check {how}: a repository was not judged as deeply as it should be. Its execution in "
-                f"{arns.names.check_workflow} says why; docs/operations.md says what to do.",
-                arns=arns,
-            )
+        alarm_without_end(
+            self,
+            "Check",
+            self.workflow,
+            lambda how: (
+                f"A check {how}: a repository was not judged as deeply as it should be. Its execution in "
+                f"{arns.names.check_workflow} says why; docs/operations.md says what to do."
+            ),
+            arns,
+        )
 
 
 def _scheduled(repository: Repository) -> dict[str, object]:

@@ -19,9 +19,12 @@ from infra.access import (
     list_versions,
     look_at_targets,
     only_partitions,
+    read_files,
     read_operations,
+    read_states,
     read_versions,
     tell_gone_from_denied,
+    tell_missing_from_denied,
     tell_people,
     versioning_and_clock,
 )
@@ -136,6 +139,7 @@ class CheckSteps:
 
 
 _AN_EXECUTION = "a check's files are named by its repository and its execution"
+_JUDGES_BY = "reads the states that it judges by"
 _VERDICT = "findings and verdicts are appended"
 _SAID_BEFORE = "acknowledged is no finding, approved is the baseline, and told is no news"
 
@@ -189,7 +193,7 @@ def _consistent(arns: Arns) -> list[Permission]:
     return [
         *list_versions(arns, because="every version that a kept state names must still be there"),
         *versioning_and_clock(arns, because="S3's clock, and whether a version without an id can be replaced"),
-        _read_states(arns),
+        read_states(arns, because=_JUDGES_BY),
         read_operations(arns, because=_SAID_BEFORE),
         append_to_operations(arns, because=_VERDICT),
         tell_people(arns),
@@ -198,10 +202,15 @@ def _consistent(arns: Arns) -> list[Permission]:
 
 def _plan_content(arns: Arns) -> list[Permission]:
     return [
-        _read_states(arns),
+        read_states(arns, because=_JUDGES_BY),
         read_operations(arns, because="which sets of versions were verified before"),
-        _read_files(arns, because="what of them was not read is in the batches of the checks that verified them"),
-        _tell_missing_from_denied(arns),
+        read_files(
+            arns,
+            "checks/*",
+            because="what of them was not read is in the batches of the checks that verified them",
+            wildcard=_AN_EXECUTION,
+        ),
+        tell_missing_from_denied(arns),
         allow(
             "s3:PutObject",
             on=[arns.records(f"checks/*/{file}") for file in ("plan.json", "manifest.json", "batches/*")],
@@ -216,7 +225,7 @@ def _hash_content(arns: Arns) -> list[Permission]:
     return [
         *read_versions(arns, repositories, because="compares the bytes of each version with its name"),
         *tell_gone_from_denied(arns, repositories),
-        _read_files(arns, because="reads its batch, by version id"),
+        read_files(arns, "checks/*", because="reads its batch, by version id", wildcard=_AN_EXECUTION),
         allow(
             "s3:PutObject",
             on=arns.records("checks/*/results/*"),
@@ -228,9 +237,9 @@ def _hash_content(arns: Arns) -> list[Permission]:
 
 def _conclude_content(arns: Arns) -> list[Permission]:
     return [
-        _read_states(arns),
-        _read_files(arns, because="reads the plan by version id, and the results"),
-        _tell_missing_from_denied(arns),
+        read_states(arns, because=_JUDGES_BY),
+        read_files(arns, "checks/*", because="reads the plan by version id, and the results", wildcard=_AN_EXECUTION),
+        tell_missing_from_denied(arns),
         allow("s3:GetBucketVersioning", on=arns.bucket(arns.records_name), because="S3's clock"),
         read_operations(arns, because=_SAID_BEFORE),
         allow(
@@ -249,7 +258,7 @@ def _complete(arns: Arns) -> list[Permission]:
     readable = [each for each in arns.configuration.repositories if each.restic_password_secret]
     secrets = sorted({str(each.restic_password_secret) for each in readable})
     return [
-        _read_states(arns),
+        read_states(arns, because=_JUDGES_BY),
         *(
             # One statement each: a secret's name has up to 512 characters.
             allow(
@@ -267,7 +276,7 @@ def _complete(arns: Arns) -> list[Permission]:
 
 def _conclude_complete(arns: Arns) -> list[Permission]:
     return [
-        _read_states(arns),
+        read_states(arns, because=_JUDGES_BY),
         read_operations(arns, because=_SAID_BEFORE),
         append_to_operations(arns, because=_VERDICT),
         tell_people(arns),
@@ -284,25 +293,6 @@ def _acknowledge(arns: Arns) -> list[Permission]:
             when=only_partitions(ACKNOWLEDGEMENTS),
         ),
     ]
-
-
-def _read_states(arns: Arns) -> Permission:
-    return allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="reads the states that it judges by")
-
-
-def _read_files(arns: Arns, *, because: str) -> Permission:
-    return allow(
-        "s3:GetObject", "s3:GetObjectVersion", on=arns.records("checks/*"), because=because, wildcard=_AN_EXECUTION
-    )
-
-
-def _tell_missing_from_denied(arns: Arns) -> Permission:
-    """Goes with `_read_files`. Without a condition on the prefix: when an object is asked for, none is named."""
-    return allow(
-        "s3:ListBucket",
-        on=arns.bucket(arns.records_name),
-        because="what was never written must read as missing, not as denied",
-    )
 
 
 def secret_arns(secret: str) -> list[str]:

@@ -7,7 +7,6 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
@@ -18,17 +17,23 @@ from functions.domain.verdict import CheckLevel
 from infra.arns import Arns
 from infra.check_steps import CheckSteps
 from infra.functions import Step
-from infra.workflow import for_each_batch, retry_lambda_trouble, retry_out_of_time, state_machine
+from infra.workflow import (
+    EXECUTION,
+    NOTHING,
+    NULL,
+    REMEMBERED,
+    for_each_batch,
+    invoke,
+    retry_lambda_trouble,
+    retry_out_of_time,
+    state_machine,
+)
 
 PARALLEL_BATCHES = 10
 LONGEST_CHECK = cdk.Duration.days(7)
 """The first check of content reads everything there is."""
 
 _REFUSED = "CheckRefused"
-_EXECUTION = "{% $states.context.Execution.Name %}"
-_NOTHING = "{% {} %}"
-_NULL = "{% null %}"
-"""As an expression: jsii leaves out a None."""
 
 
 class CheckWorkflow(Construct):
@@ -95,11 +100,11 @@ class CheckWorkflow(Construct):
                 # Of a restored copy there is one verdict.
                 "level": f"{{% $states.input.target ? '{CheckLevel.COMPLETE}' : $states.input.level %}}",
                 "state": "{% $states.input.state %}",
-                "generation": _NULL,
-                "outcomes": _NOTHING,
-                "posture": _NULL,
+                "generation": NULL,
+                "outcomes": NOTHING,
+                "posture": NULL,
             },
-            outputs=_NOTHING,
+            outputs=NOTHING,
         )
         unknown = sfn.Fail.jsonata(
             self,
@@ -144,7 +149,7 @@ class CheckWorkflow(Construct):
         consistent = self._invoke(
             "Check consistent",
             self._steps.consistent,
-            {"repository": "{% $asked.repository %}", "state": "{% $state %}", "execution": _EXECUTION},
+            {"repository": "{% $asked.repository %}", "state": "{% $state %}", "execution": EXECUTION},
             assign={**_which_state(), **_outcome(CheckLevel.CONSISTENT)},
         )
         consistent.next(
@@ -162,7 +167,7 @@ class CheckWorkflow(Construct):
                 "repository": "{% $asked.repository %}",
                 "state": "{% $state %}",
                 "all": "{% $asked.all %}",
-                "execution": _EXECUTION,
+                "execution": EXECUTION,
             },
             assign={"plan": "{% $states.result.Payload %}"},
         )
@@ -174,7 +179,7 @@ class CheckWorkflow(Construct):
                 "state": "{% $state %}",
                 "plan": "{% $plan.plan %}",
                 "plan_version": "{% $plan.plan_version %}",
-                "execution": _EXECUTION,
+                "execution": EXECUTION,
             },
             assign=_outcome(CheckLevel.CONTENT),
         )
@@ -196,7 +201,7 @@ class CheckWorkflow(Construct):
             "Hash batch",
             lambda_function=self._steps.hash_content.function,
             # Nothing: its counts are in the records bucket, with the rest.
-            outputs=_NOTHING,
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(hash_batch)
@@ -211,7 +216,7 @@ class CheckWorkflow(Construct):
             more={"repository": "{% $asked.repository %}"},
         )
         # Also when the map itself failed: what was not hashed, only the conclusion can say.
-        hashing.add_catch(conclude, errors=["States.ALL"], outputs=_NOTHING)
+        hashing.add_catch(conclude, errors=["States.ALL"], outputs=NOTHING)
         hashing.next(conclude)
         return hashing
 
@@ -229,11 +234,11 @@ class CheckWorkflow(Construct):
                 }
             ),
             assign=_which_state(),
-            outputs={"report": "{% $states.result.Payload.report %}", "error": _NULL},
+            outputs={"report": "{% $states.result.Payload.report %}", "error": NULL},
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(complete)
-        complete.add_catch(self._refused, errors=[_REFUSED], assign=_remembered())
+        complete.add_catch(self._refused, errors=[_REFUSED], assign=dict(REMEMBERED))
         conclude = self._invoke(
             "Conclude complete",
             self._steps.conclude_complete,
@@ -241,7 +246,7 @@ class CheckWorkflow(Construct):
                 "repository": "{% $asked.repository %}",
                 "state": "{% $state %}",
                 "target": "{% $asked.target %}",
-                "execution": _EXECUTION,
+                "execution": EXECUTION,
                 "report": "{% $states.input.report %}",
                 "error": "{% $states.input.error %}",
             },
@@ -249,7 +254,7 @@ class CheckWorkflow(Construct):
         )
         # A repository that makes its reader fail, or run out of time, is not complete.
         complete.add_catch(
-            conclude, errors=["States.ALL"], outputs={"report": _NULL, "error": "{% $states.errorOutput.Error %}"}
+            conclude, errors=["States.ALL"], outputs={"report": NULL, "error": "{% $states.errorOutput.Error %}"}
         )
         complete.next(conclude)
         conclude.next(self._checked)
@@ -259,19 +264,8 @@ class CheckWorkflow(Construct):
         self, name: str, step: Step, payload: Mapping[str, str], *, assign: Mapping[str, str]
     ) -> tasks.LambdaInvoke:
         """A step that must succeed; a refusal and any other error end the check."""
-        task = tasks.LambdaInvoke.jsonata(
-            self,
-            name,
-            lambda_function=step.function,
-            payload=sfn.TaskInput.from_object(dict(payload)),
-            assign=dict(assign),
-            outputs=_NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(task)
-        task.add_catch(self._refused, errors=[_REFUSED], assign=_remembered())
-        task.add_catch(self._failed, errors=["States.ALL"], assign=_remembered())
-        return task
+        ends = {_REFUSED: self._refused, "States.ALL": self._failed}
+        return invoke(self, name, step, payload, assign=assign, ends=ends)
 
 
 def _asked_for(*levels: CheckLevel) -> sfn.Condition:
@@ -284,7 +278,3 @@ def _outcome(level: CheckLevel) -> dict[str, str]:
 
 def _which_state() -> dict[str, str]:
     return {"state": "{% $states.result.Payload.state %}", "generation": "{% $states.result.Payload.generation %}"}
-
-
-def _remembered() -> dict[str, Any]:
-    return {"failure": "{% $states.errorOutput %}"}

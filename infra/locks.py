@@ -10,7 +10,15 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.access import LOCKS, list_versions, only_partitions, read_operations, tell_people, versioning_and_clock
+from infra.access import (
+    LOCKS,
+    list_versions,
+    only_partitions,
+    read_operations,
+    read_states,
+    tell_people,
+    versioning_and_clock,
+)
 from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
@@ -90,7 +98,7 @@ def _permissions(arns: Arns) -> list[Permission]:
             for some in by_tens([arns.objects(repository) for repository in repositories])
         ),
         *_lock(arns),
-        allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="what every kept state names"),
+        read_states(arns, because="what every kept state names"),
         read_operations(arns, because="how long states are kept (verdicts, holds), and what the last run came to"),
         allow(
             "dynamodb:PutItem",

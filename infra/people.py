@@ -10,7 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.access import read_operations
+from infra.access import read_operations, read_states
 from infra.arns import Arns
 from infra.permission import Permission, allow
 from infra.policy import TRUST_LIMIT, make_role, refuse_too_large
@@ -78,7 +78,7 @@ def _trusting(people: Sequence[str], conditions: Mapping[str, Any] | None = None
 
 def _reading(arns: Arns) -> list[Permission]:
     return [
-        allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="states are shown from the ledger"),
+        read_states(arns, because="states are shown from the ledger"),
         read_operations(arns, "dynamodb:GetItem", because="findings, plans, holds and reports are shown from there"),
         allow(
             "s3:GetObject",

@@ -10,12 +10,11 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.alerts import EVERY, alarm
+from infra.alerts import alarm_without_end
 from infra.arns import Arns
-from infra.permission import allow
 from infra.prune_steps import PruneSteps
 from infra.prune_workflow import PruneWorkflow
-from infra.schedule import schedule, scheduler_role
+from infra.schedule import schedule_workflow
 
 
 class Prune(Construct):
@@ -35,39 +34,26 @@ class Prune(Construct):
         steps = PruneSteps(self, arns=arns, code=code)
         self.workflow = PruneWorkflow(self, "Workflow", arns=arns, steps=steps, check=check).machine
         cdk.CfnOutput(cdk.Stack.of(self), "PruneWorkflow", value=self.workflow.state_machine_arn)
-        role = scheduler_role(
+        schedule_workflow(
             self,
             "prune",
+            self.workflow,
+            arns.names.prune_workflow,
             arns,
-            may=allow(
-                "states:StartExecution",
-                on=arns.state_machine(arns.names.prune_workflow),
-                because="the schedule's one target",
-            ),
+            each=[
+                (each, each.prune_schedule, {"repository": each.name, "reason": "schedule", "dry_run": False})
+                for each in arns.configuration.repositories
+                if each.prune_schedule is not None
+            ],
+            group=schedules,
         )
-        for repository in arns.configuration.repositories:
-            if repository.prune_schedule is None:
-                continue
-            schedule(
-                self,
-                f"Schedule-{repository.name}",
-                # A name that no repository can take: theirs begin with a letter or a digit.
-                name=f"_prune-{repository.name}",
-                expression=repository.prune_schedule,
-                target=self.workflow.state_machine_arn,
-                role=role,
-                event={"repository": repository.name, "reason": "schedule", "dry_run": False},
-                group=schedules,
-            )
-        for how, metric in (
-            ("failed", self.workflow.metric_failed(period=EVERY, statistic="Sum")),
-            ("timed out", self.workflow.metric_timed_out(period=EVERY, statistic="Sum")),
-        ):
-            alarm(
-                self,
-                f"Prune{how.title().replace(' ', '')}Alarm",
-                metric=metric,
-                description=f"A prune {how}: refused, rejected, not approved in time, stopped, or incomplete. Its "
-                f"execution in {arns.names.prune_workflow} says which and why; docs/operations.md says what to do.",
-                arns=arns,
-            )
+        alarm_without_end(
+            self,
+            "Prune",
+            self.workflow,
+            lambda how: (
+                f"A prune {how}: refused, rejected, not approved in time, stopped, or incomplete. Its "
+                f"execution in {arns.names.prune_workflow} says which and why; docs/operations.md says what to do."
+            ),
+            arns,
+        )

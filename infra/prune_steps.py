@@ -22,7 +22,10 @@ from infra.access import (
     append_to_operations,
     list_versions,
     only_partitions,
+    read_files,
     read_operations,
+    read_states,
+    tell_missing_from_denied,
     tell_people,
     versioning_and_clock,
 )
@@ -143,7 +146,7 @@ def _plan(arns: Arns) -> list[Permission]:
     return [
         *list_versions(arns, because="every version and marker, since what no kept state names may go"),
         *versioning_and_clock(arns, because="S3's clock, and whether versioning is on and stays on"),
-        _read_states(arns, because="what every kept state names"),
+        read_states(arns, because="what every kept state names"),
         read_operations(arns, because="verdicts, what people hold, and what they approved"),
         allow(
             "s3:PutObject",
@@ -187,7 +190,7 @@ def _lease(arns: Arns) -> list[Permission]:
 
 def _drop_states(arns: Arns) -> list[Permission]:
     return [
-        _read_states(arns, because="the chain, and what newer states name"),
+        read_states(arns, because="the chain, and what newer states name"),
         allow(
             "dynamodb:ConditionCheckItem",
             on=arns.ledger,
@@ -201,7 +204,7 @@ def _drop_states(arns: Arns) -> list[Permission]:
             because="nobody holds what is dropped, and nobody else prunes",
             when=only_partitions(HOLDS, PRUNE_LEASE),
         ),
-        _read_files(arns, because="reads the plan and its batches, by version id"),
+        read_files(arns, "prunes/*", because="reads the plan and its batches, by version id", wildcard=_AN_EXECUTION),
         allow("s3:GetBucketVersioning", on=arns.bucket(arns.records_name), because=_CLOCK),
     ]
 
@@ -225,9 +228,9 @@ def _apply(arns: Arns) -> list[Permission]:
         *list_versions(arns, because="confirms each version in its key's full history, just before and after the call"),
         *_pending_uploads(arns),
         *versioning_and_clock(arns, because="S3's clock, and whether versioning and Object Lock are as planned"),
-        _read_states(arns, because="what every state that is kept now names"),
+        read_states(arns, because="what every state that is kept now names"),
         read_operations(arns, because=_DECIDED_BY),
-        _read_files(arns, because="reads the plan and its batch, by version id"),
+        read_files(arns, "prunes/*", because="reads the plan and its batch, by version id", wildcard=_AN_EXECUTION),
         allow(
             "s3:PutObject",
             on=arns.records("prunes/*/results/*"),
@@ -241,14 +244,14 @@ def _verify(arns: Arns) -> list[Permission]:
     return [
         *list_versions(arns, because="what is there now: it believes no one's word on what was deleted"),
         *versioning_and_clock(arns, because="S3's clock"),
-        _read_states(arns, because="what every kept state names must be there"),
-        _read_files(arns, because="reads the plan by version id, and what became of its batches"),
-        # Without a condition on the prefix: when an object is asked for, none is named.
-        allow(
-            "s3:ListBucket",
-            on=arns.bucket(arns.records_name),
-            because="what was never written must read as missing, not as denied",
+        read_states(arns, because="what every kept state names must be there"),
+        read_files(
+            arns,
+            "prunes/*",
+            because="reads the plan by version id, and what became of its batches",
+            wildcard=_AN_EXECUTION,
         ),
+        tell_missing_from_denied(arns),
         allow(
             "s3:PutObject",
             on=arns.records("prunes/*/report.json"),
@@ -323,14 +326,4 @@ def _wake(arns: Arns, *, because: str) -> Permission:
         "states:SendTaskSuccess",
         on=arns.state_machine(arns.names.prune_workflow),
         because=because,
-    )
-
-
-def _read_states(arns: Arns, *, because: str) -> Permission:
-    return allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because=because)
-
-
-def _read_files(arns: Arns, *, because: str) -> Permission:
-    return allow(
-        "s3:GetObject", "s3:GetObjectVersion", on=arns.records("prunes/*"), because=because, wildcard=_AN_EXECUTION
     )

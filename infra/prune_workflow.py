@@ -10,7 +10,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
@@ -24,7 +23,17 @@ from functions.domain.verdict import CheckLevel
 from infra.arns import Arns
 from infra.functions import Step
 from infra.prune_steps import PruneSteps
-from infra.workflow import for_each_batch, retry_lambda_trouble, retry_out_of_time, state_machine
+from infra.workflow import (
+    EXECUTION,
+    NOTHING,
+    NULL,
+    REMEMBERED,
+    for_each_batch,
+    invoke,
+    retry_lambda_trouble,
+    retry_out_of_time,
+    state_machine,
+)
 
 PARALLEL_BATCHES = 4
 """Few: a prune has all the time in the world, and S3's capacity belongs to backups and restores."""
@@ -34,10 +43,6 @@ LONGEST_PRUNE = cdk.Duration.days(9)
 _REFUSED, _STOPPED, _FAILED = "PruneRefused", "PruneStopped", "PruneFailed"
 _STOPS = ["DropStopped", "LeaseHeld", "NotApproved", "PlanMismatch", _REFUSED]
 """What the steps raise where they decide to stop; the message is for people."""
-_EXECUTION = "{% $states.context.Execution.Name %}"
-_NOTHING = "{% {} %}"
-_NULL = "{% null %}"
-"""As an expression: jsii leaves out a None."""
 
 
 class PruneWorkflow(Construct):
@@ -76,10 +81,10 @@ class PruneWorkflow(Construct):
             assign={
                 "asked": "{% $states.input %}",
                 "level": f"{{% {level} ? {level} : '' %}}",
-                "report": _NULL,
-                "failure": _NULL,
+                "report": NULL,
+                "failure": NULL,
             },
-            outputs=_NOTHING,
+            outputs=NOTHING,
         )
         unknown = self._fail(
             "Unknown repository",
@@ -99,7 +104,7 @@ class PruneWorkflow(Construct):
             "Check",
             state_machine=self._check,
             integration_pattern=sfn.IntegrationPattern.RUN_JOB,
-            name=_EXECUTION,
+            name=EXECUTION,
             input=sfn.TaskInput.from_object(
                 {
                     "repository": "{% $asked.repository %}",
@@ -108,11 +113,11 @@ class PruneWorkflow(Construct):
                     "all": False,
                     "read_data": False,
                     "reason": "{% $asked.reason %}",
-                    "target": _NULL,
+                    "target": NULL,
                 }
             ),
             assign={"checked": "{% $states.result.Output %}"},
-            outputs=_NOTHING,
+            outputs=NOTHING,
         )
         not_checked = self._fail(
             "Not checked",
@@ -124,7 +129,7 @@ class PruneWorkflow(Construct):
         check.add_catch(
             not_checked, errors=["States.TaskFailed"], assign={"check": "{% $parse($states.errorOutput.Cause) %}"}
         )
-        check.add_catch(self._failed, errors=["States.ALL"], assign=_remembered())
+        check.add_catch(self._failed, errors=["States.ALL"], assign=dict(REMEMBERED))
         check.next(following)
         return check
 
@@ -134,7 +139,7 @@ class PruneWorkflow(Construct):
             self._steps.plan,
             {
                 "repository": "{% $asked.repository %}",
-                "execution": _EXECUTION,
+                "execution": EXECUTION,
                 "dry_run": "{% $asked.dry_run %}",
                 "posture": "{% $checked.outcomes.posture %}",
             },
@@ -161,7 +166,7 @@ class PruneWorkflow(Construct):
             payload=sfn.TaskInput.from_object({**_the_plan("plan"), "token": "{% $states.context.Task.Token %}"}),
             # As long as the plan is good: apply would refuse an approval that comes later.
             task_timeout=sfn.Timeout.duration(cdk.Duration.seconds(VALID_FOR.total_seconds())),
-            outputs=_NOTHING,
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(ask)
@@ -171,10 +176,10 @@ class PruneWorkflow(Construct):
             "PruneExpired",
             "{% 'nobody decided on plan ' & $plan.plan & ' in time; nothing was deleted' %}",
         )
-        ask.add_catch(rejected, errors=[REJECTED], assign=_remembered())
-        ask.add_catch(expired, errors=["States.Timeout"], assign=_remembered())
-        ask.add_catch(self._refused, errors=[_REFUSED], assign=_remembered())
-        ask.add_catch(self._failed, errors=["States.ALL"], assign=_remembered())
+        ask.add_catch(rejected, errors=[REJECTED], assign=dict(REMEMBERED))
+        ask.add_catch(expired, errors=["States.Timeout"], assign=dict(REMEMBERED))
+        ask.add_catch(self._refused, errors=[_REFUSED], assign=dict(REMEMBERED))
+        ask.add_catch(self._failed, errors=["States.ALL"], assign=dict(REMEMBERED))
         ask.next(following)
         return ask
 
@@ -197,12 +202,12 @@ class PruneWorkflow(Construct):
             "Drop states",
             lambda_function=self._steps.drop_states.function,
             payload=sfn.TaskInput.from_object(_the_plan("plan", "plan_version")),
-            outputs=_NOTHING,
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(drop)
         retry_out_of_time(drop)
-        drop.add_catch(release, errors=["States.ALL"], assign=_remembered(), outputs=_NOTHING)
+        drop.add_catch(release, errors=["States.ALL"], assign=dict(REMEMBERED), outputs=NOTHING)
         drop.next(apply)
         return drop
 
@@ -213,7 +218,7 @@ class PruneWorkflow(Construct):
             "Release lease",
             lambda_function=self._steps.lease.function,
             payload=sfn.TaskInput.from_object({**_who(), "action": "release"}),
-            outputs=_NOTHING,
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(release)
@@ -230,7 +235,7 @@ class PruneWorkflow(Construct):
             .otherwise(verify)
         )
         # The next prune takes over a lease whose execution has ended.
-        release.add_catch(after, errors=["States.ALL"], outputs=_NOTHING)
+        release.add_catch(after, errors=["States.ALL"], outputs=NOTHING)
         release.next(after)
         markers = self._batches(Phase.MARKERS, release)
         return self._batches(Phase.VERSIONS, markers), release
@@ -241,7 +246,7 @@ class PruneWorkflow(Construct):
             f"Apply {phase}",
             lambda_function=self._steps.apply.function,
             # Nothing: what became of a batch is in the records bucket.
-            outputs=_NOTHING,
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(apply)
@@ -258,7 +263,7 @@ class PruneWorkflow(Construct):
             more={"repository": "{% $asked.repository %}", "phase": str(phase), "token": "{% $token %}"},
         )
         # Also when the map itself failed: what is left, only verify can say.
-        batches.add_catch(following, errors=["States.ALL"], outputs=_NOTHING)
+        batches.add_catch(following, errors=["States.ALL"], outputs=NOTHING)
         batches.next(following)
         return (
             sfn.Choice.jsonata(self, f"Any {phase}?")
@@ -325,21 +330,8 @@ class PruneWorkflow(Construct):
         stops: Mapping[str, sfn.Fail] | None = None,
     ) -> tasks.LambdaInvoke:
         """A step that must succeed; a refusal, any other error, and errors with an end of their own end the prune."""
-        task = tasks.LambdaInvoke.jsonata(
-            self,
-            name,
-            lambda_function=step.function,
-            payload=sfn.TaskInput.from_object(dict(payload)),
-            assign=dict(assign),
-            outputs=_NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(task)
-        for error, end in (stops or {}).items():
-            task.add_catch(end, errors=[error], assign=_remembered())
-        task.add_catch(self._refused, errors=[_REFUSED], assign=_remembered())
-        task.add_catch(self._failed, errors=["States.ALL"], assign=_remembered())
-        return task
+        ends = {**(stops or {}), _REFUSED: self._refused, "States.ALL": self._failed}
+        return invoke(self, name, step, payload, assign=assign, ends=ends)
 
 
 def _check_level(repository: Repository) -> CheckLevel:
@@ -349,12 +341,8 @@ def _check_level(repository: Repository) -> CheckLevel:
 
 
 def _who() -> dict[str, str]:
-    return {"repository": "{% $asked.repository %}", "execution": _EXECUTION}
+    return {"repository": "{% $asked.repository %}", "execution": EXECUTION}
 
 
 def _the_plan(*fields: str) -> dict[str, str]:
     return {**_who(), **{field: f"{{% $plan.{field} %}}" for field in fields}}
-
-
-def _remembered() -> dict[str, Any]:
-    return {"failure": "{% $states.errorOutput %}"}

@@ -19,6 +19,7 @@ from infra.access import (
     list_versions,
     only_partitions,
     read_operations,
+    read_states,
     tell_people,
     versioning_and_clock,
 )
@@ -201,7 +202,7 @@ def _record_permissions(arns: Arns) -> list[Permission]:
         *versioning_and_clock(
             arns, because="S3's clock, and whether versions last at all: without versioning no state is recorded"
         ),
-        allow("dynamodb:GetItem", "dynamodb:Query", on=arns.ledger, because="the chain, and which states are dropped"),
+        read_states(arns, because="the chain, and which states are dropped"),
         allow(
             "dynamodb:ConditionCheckItem",
             "dynamodb:PutItem",

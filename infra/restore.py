@@ -10,7 +10,14 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.access import ANY_TARGET, append_to_operations, look_at_targets, read_versions, tell_gone_from_denied
+from infra.access import (
+    ANY_TARGET,
+    append_to_operations,
+    look_at_targets,
+    read_states,
+    read_versions,
+    tell_gone_from_denied,
+)
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens, deny
@@ -162,12 +169,7 @@ _RESUMABLE = "a target must be empty or hold a part of this same state, byte for
 
 def _plan_permissions(arns: Arns) -> list[Permission]:
     return [
-        allow(
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            on=arns.ledger,
-            because="reads the state that is to be restored",
-        ),
+        read_states(arns, because="reads the state that is to be restored"),
         *look_at_targets(arns, because=_RESUMABLE),
         *read_versions(
             arns,

@@ -1,14 +1,16 @@
 """A schedule of EventBridge Scheduler with its one target, and the role with which it calls it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from functions.domain.repositories import Repository
 from infra.arns import Arns
-from infra.permission import Permission
+from infra.permission import Permission, allow
 from infra.policy import make_role
 
 
@@ -25,6 +27,38 @@ def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission) 
         description=f"Lets EventBridge Scheduler start {step}",
         permissions=[may],
     )
+
+
+def schedule_workflow(
+    scope: Construct,
+    step: str,
+    workflow: sfn.IStateMachine,
+    name: str,
+    arns: Arns,
+    *,
+    each: Iterable[tuple[Repository, str, Mapping[str, object]]],
+    group: scheduler.CfnScheduleGroup,
+) -> None:
+    """A schedule `_<step>-<repository>` of `workflow`, which is called `name`, for `each` (repository, expression,
+    input)."""
+    role = scheduler_role(
+        scope,
+        step,
+        arns,
+        may=allow("states:StartExecution", on=arns.state_machine(name), because="the schedule's one target"),
+    )
+    for repository, expression, event in each:
+        schedule(
+            scope,
+            f"Schedule-{repository.name}",
+            # A name that no repository can take: theirs begin with a letter or a digit.
+            name=f"_{step}-{repository.name}",
+            expression=expression,
+            target=workflow.state_machine_arn,
+            role=role,
+            event=event,
+            group=group,
+        )
 
 
 def schedule(

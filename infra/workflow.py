@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.arns import Arns
-from infra.functions import log_group, tracing
+from infra.functions import Step, log_group, tracing
 from infra.permission import Permission, allow
 from infra.policy import make_role
 
@@ -25,6 +25,39 @@ _LAMBDA_TROUBLE = [
 ]
 """Lambda's own failures, which say nothing about the step."""
 _OUT_OF_TIME = ["Sandbox.Timedout", "States.Timeout"]
+
+
+EXECUTION = "{% $states.context.Execution.Name %}"
+NOTHING = "{% {} %}"
+NULL = "{% null %}"
+"""As an expression: jsii leaves out a None."""
+REMEMBERED: Mapping[str, str] = {"failure": "{% $states.errorOutput %}"}
+"""What a Catch assigns, so that the end it leads to can tell."""
+
+
+def invoke(
+    scope: Construct,
+    name: str,
+    step: Step,
+    payload: Mapping[str, str],
+    *,
+    assign: Mapping[str, str],
+    ends: Mapping[str, sfn.IChainable],
+) -> tasks.LambdaInvoke:
+    """A step that must succeed: any error ends the workflow, at the first of `ends` that has its name."""
+    task = tasks.LambdaInvoke.jsonata(
+        scope,
+        name,
+        lambda_function=step.function,
+        payload=sfn.TaskInput.from_object(dict(payload)),
+        assign=dict(assign),
+        outputs=NOTHING,
+        retry_on_service_exceptions=False,
+    )
+    retry_lambda_trouble(task)
+    for error, end in ends.items():
+        task.add_catch(end, errors=[error], assign=dict(REMEMBERED))
+    return task
 
 
 def retry_lambda_trouble(task: tasks.LambdaInvoke) -> None:
