@@ -153,10 +153,7 @@ class AcknowledgeFunction:
         return {"outcome": "acknowledged", "repository": asked.repository, **done.model_dump()}
 
     def _deployed(self, asked: Asked) -> RepositoryName:
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise AcknowledgeRefused(f"no repository {asked.repository!r} is deployed; nothing was acknowledged")
-        return repository.repository
+        return self.configuration.deployed(asked.repository, AcknowledgeRefused, "nothing was acknowledged").repository
 
 
 @cache

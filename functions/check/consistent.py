@@ -260,9 +260,7 @@ class ConsistentFunction:
     def on_request(self, event: object) -> dict[str, Any]:
         """Check for the workflow, and say what was found. Raises CheckRefused."""
         request = ConsistentRequest.read(event)
-        repository = self.configuration.find(request.repository)
-        if repository is None:
-            raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was judged")
+        repository = self.configuration.deployed(request.repository, CheckRefused, "nothing was judged")
         verdict = check_consistent(repository, request.state, request.execution, self.ports(repository)).verdict
         _tell(verdict)
         return {

@@ -173,9 +173,7 @@ def _hash(request: HashRequest, time_left: Callable[[], float]) -> ContentResult
     """Wire the batch that `request` names to its repository, and read it."""
     s3, configuration = _clients()
     environment = Environment.read()
-    repository = configuration.find(request.repository)
-    if repository is None:
-        raise UnknownRepository(f"no repository {request.repository!r} is deployed; nothing was read")
+    repository = configuration.deployed(request.repository, UnknownRepository, "nothing was read")
     plan, versions = read_announced(request, S3RecordReader(s3, environment.records))
     return hash_content(
         plan,

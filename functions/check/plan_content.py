@@ -158,9 +158,7 @@ def _plan(request: PlanRequest) -> WrittenPlan:
     """Wire what `request` names, and plan it. Raises CheckRefused."""
     s3, dynamodb, configuration = _clients()
     environment = Environment.read()
-    repository = configuration.find(request.repository)
-    if repository is None:
-        raise CheckRefused(f"no repository {request.repository!r} is deployed; nothing was judged")
+    repository = configuration.deployed(request.repository, CheckRefused, "nothing was judged")
     ledger = DynamoLedgerReader(dynamodb, environment.ledger)
     return plan_content(
         repository,

@@ -162,9 +162,7 @@ class PostureFunction:
     def on_request(self, request: Mapping[str, Any], function_arn: str) -> dict[str, Any]:
         """Check for the Scheduler or an operator, and say what was found."""
         asked = Request.model_validate(request)
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise UnknownRepository(f"no repository {asked.repository!r} is deployed; nothing was checked")
+        repository = self.configuration.deployed(asked.repository, UnknownRepository, "nothing was checked")
         verdict = check_posture(repository, self._where(function_arn), self.ports(repository))
         _tell(repository, verdict)
         return _report(verdict)

@@ -373,6 +373,13 @@ class Configuration(BaseModel):
     def find(self, name: str) -> Repository | None:
         return next((each for each in self.repositories if each.name == name), None)
 
+    def deployed(self, name: str, refusal: type[Exception], undone: str) -> Repository:
+        """The repository `name`. Raises `refusal`, whose message says that `undone`."""
+        repository = self.find(name)
+        if repository is None:
+            raise refusal(f"no repository {name!r} is deployed; {undone}")
+        return repository
+
     @property
     def buckets(self) -> Mapping[str, tuple[Repository, ...]]:
         """Repositories by bucket, in the file's order."""

@@ -265,9 +265,7 @@ class LockFunction:
     def on_request(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> dict[str, Any]:
         """Look after locks for the Scheduler or an operator, and say what it came to."""
         asked = Request.model_validate(event)
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise UnknownRepository(f"no repository {asked.repository!r} is deployed; no lock was looked at")
+        repository = self.configuration.deployed(asked.repository, UnknownRepository, "no lock was looked at")
         report = extend_retention(repository, self.ports(repository), seconds_left)
         answer = {
             "repository": report.repository,

@@ -386,9 +386,7 @@ def _apply(request: ApplyRequest) -> AppliedBatch:
     """Wire the batch that `request` names to its repository, and apply it."""
     s3, dynamodb, configuration, proofs = _clients()
     environment = Environment.read()
-    repository = configuration.find(request.repository)
-    if repository is None:
-        raise UnknownRepository(f"no repository {request.repository!r} is deployed; nothing was deleted")
+    repository = configuration.deployed(request.repository, UnknownRepository, "nothing was deleted")
     bucket, prefix = repository.bucket, repository.key_prefix
     return apply_batch(
         request,

@@ -171,10 +171,7 @@ class ApproveFunction:
         return answer
 
     def _deployed(self, asked: Asked) -> RepositoryName:
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise DecisionRefused(f"no repository {asked.repository!r} is deployed; nothing was decided")
-        return repository.repository
+        return self.configuration.deployed(asked.repository, DecisionRefused, "nothing was decided").repository
 
 
 @cache

@@ -279,9 +279,7 @@ class DropFunction:
     def on_request(self, event: object) -> dict[str, Any]:
         """Drop for the workflow. Raises PruneRefused, DropStopped, NotApproved, PlanMismatch."""
         request = DropRequest.read(event)
-        repository = self.configuration.find(request.repository)
-        if repository is None:
-            raise PruneRefused(f"no repository {request.repository!r} is deployed; nothing was dropped")
+        repository = self.configuration.deployed(request.repository, PruneRefused, "nothing was dropped")
         marked = drop_states(repository, request, self.ports)
         logger.info(
             "states dropped",

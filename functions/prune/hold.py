@@ -152,10 +152,7 @@ class HoldFunction:
         return {"repository": asked.repository, **done.model_dump(mode="json")}
 
     def _deployed(self, asked: Asked) -> RepositoryName:
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise HoldRefused(f"no repository {asked.repository!r} is deployed; {UNDONE}")
-        return repository.repository
+        return self.configuration.deployed(asked.repository, HoldRefused, UNDONE).repository
 
 
 @cache

@@ -114,9 +114,7 @@ class LeaseFunction:
     def on_request(self, event: object) -> dict[str, Any]:
         """Raises PruneRefused, LeaseHeld."""
         request = LeaseRequest.read(event)
-        repository = self.configuration.find(request.repository)
-        if repository is None:
-            raise PruneRefused(f"no repository {request.repository!r} is deployed; nothing was deleted")
+        repository = self.configuration.deployed(request.repository, PruneRefused, "nothing was deleted")
         name, execution = repository.repository, request.execution
         extra = {"repository": name, "execution": execution}
         if request.action == "release":

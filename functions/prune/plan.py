@@ -317,9 +317,7 @@ class PlanFunction:
     def on_request(self, event: object) -> dict[str, Any]:
         """Plan for the workflow. Raises PruneRefused."""
         request = PlanRequest.read(event)
-        repository = self.configuration.find(request.repository)
-        if repository is None:
-            raise PruneRefused(f"no repository {request.repository!r} is deployed; nothing was planned")
+        repository = self.configuration.deployed(request.repository, PruneRefused, "nothing was planned")
         ports = self.ports(repository)
         planned = plan_prune(repository, request.execution, request.posture, ports, dry_run=request.dry_run)
         _tell(planned.shelved)

@@ -183,9 +183,7 @@ def _verify(request: VerifyRequest) -> PruneReport:
     """Wire the prune that `request` names to its repository, and verify it."""
     s3, dynamodb, sns, configuration = _clients()
     environment = Environment.read()
-    repository = configuration.find(request.repository)
-    if repository is None:
-        raise UnknownRepository(f"no repository {request.repository!r} is deployed; nothing was verified")
+    repository = configuration.deployed(request.repository, UnknownRepository, "nothing was verified")
     return verify_prune(
         request,
         repository,

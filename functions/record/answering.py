@@ -64,9 +64,7 @@ class RecordFunction:
     def on_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Record for the Scheduler or an operator, and say what came of it."""
         asked = Request.model_validate(request)
-        repository = self.configuration.find(asked.repository)
-        if repository is None:
-            raise BadEvent(f"no repository {asked.repository!r} is deployed; nothing was recorded")
+        repository = self.configuration.deployed(asked.repository, BadEvent, "nothing was recorded")
         return _report(self._record(repository, Wish(cause=Cause(reason=asked.reason))))
 
     def _answer(self, message: SQSRecord, newest: datetime) -> None:
