@@ -95,4 +95,9 @@ def test_a_message_delivered_again_after_its_answer_changes_nothing(system: Syst
     }
     answer = system.client("lambda").invoke(FunctionName="rwm-record", Payload=json.dumps({"Records": [late, late]}))
     assert json.loads(answer["Payload"].read()) == {"batchItemFailures": []}
-    assert system.states("pestered") == pestered.states
+    assert _recorded(system.states("pestered")) == _recorded(pestered.states)
+
+
+def _recorded(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What record wrote; a check may come to its verdict in between."""
+    return [{field: said for field, said in state.items() if field not in {"checked", "good"}} for state in states]
