@@ -1,0 +1,81 @@
+"""A run of what S3 lists, or of what a state holds, field by field.
+
+A million entries as objects take a gigabyte and most of a minute to make, and nearly all of them are only passed on:
+packs that were written once and are current ever since. So whatever sees every entry of a large repository sees columns,
+and makes objects of the few that somebody has to look at.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+
+from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
+
+MARKER = -1
+"""In the place of a size: the entry is a delete marker. It has no ETag and no storage class."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Entries in S3's order, as lists of one length. Nobody changes those of another."""
+
+    keys: list[ObjectKey] = field(default_factory=list)
+    version_ids: list[VersionId] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """Bytes, or MARKER."""
+    times: list[int] = field(default_factory=list)
+    """LastModified in whole seconds since 1970, UTC."""
+    etags: list[str] = field(default_factory=list)
+    """Without quotes; empty where there is none."""
+    classes: list[str] = field(default_factory=list)
+    """Storage classes; empty for a marker."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def of(cls, entries: Iterable[ListedVersion]) -> Self:
+        """The inverse of `entries`."""
+        columns = cls()
+        for entry in entries:
+            columns.append(entry)
+        return columns
+
+    def append(self, entry: ListedVersion) -> None:
+        version = isinstance(entry, ObjectVersion)
+        self.keys.append(entry.key)
+        self.version_ids.append(entry.version_id)
+        self.sizes.append(entry.size if version else MARKER)
+        self.times.append(int(entry.last_modified.timestamp()))
+        self.etags.append(entry.etag if version else "")
+        self.classes.append(entry.storage_class if version else "")
+
+    def extend(self, other: "Columns") -> None:
+        self.keys += other.keys
+        self.version_ids += other.version_ids
+        self.sizes += other.sizes
+        self.times += other.times
+        self.etags += other.etags
+        self.classes += other.classes
+
+    def part(self, start: int, stop: int) -> "Columns":
+        """The entries from `start` up to `stop`, which is not among them."""
+        return Columns(
+            self.keys[start:stop],
+            self.version_ids[start:stop],
+            self.sizes[start:stop],
+            self.times[start:stop],
+            self.etags[start:stop],
+            self.classes[start:stop],
+        )
+
+    def entries(self) -> Iterator[ListedVersion]:
+        """Each as an object, made when it is taken."""
+        rows = zip(self.keys, self.version_ids, self.sizes, self.times, self.etags, self.classes, strict=True)
+        for key, version_id, size, time, etag, storage_class in rows:
+            written = datetime.fromtimestamp(time, UTC)
+            if size == MARKER:
+                yield DeleteMarker(key, version_id, written)
+            else:
+                yield ObjectVersion(key, version_id, size, written, etag, storage_class)
