@@ -1,8 +1,8 @@
 """A run of what S3 lists, or of what a state holds, field by field.
 
-A million entries as objects take a gigabyte and most of a minute to make, and nearly all of them are only passed on:
-packs that were written once and are current ever since. So whatever sees every entry of a large repository sees columns,
-and makes objects of the few that somebody has to look at.
+A million entries as objects take half a gigabyte, and nearly all of them are only passed on: packs that were written
+once and are current ever since. So whatever sees every entry of a large repository sees columns, and makes objects of
+the few that somebody has to look at.
 """
 
 from collections.abc import Iterable, Iterator
