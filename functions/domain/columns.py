@@ -43,13 +43,15 @@ class Columns:
         return columns
 
     def append(self, entry: ListedVersion) -> None:
-        version = isinstance(entry, ObjectVersion)
         self.keys.append(entry.key)
         self.version_ids.append(entry.version_id)
-        self.sizes.append(entry.size if version else MARKER)
         self.times.append(int(entry.last_modified.timestamp()))
-        self.etags.append(entry.etag if version else "")
-        self.classes.append(entry.storage_class if version else "")
+        size, etag, storage_class = MARKER, "", ""
+        if isinstance(entry, ObjectVersion):
+            size, etag, storage_class = entry.size, entry.etag, entry.storage_class
+        self.sizes.append(size)
+        self.etags.append(etag)
+        self.classes.append(storage_class)
 
     def extend(self, other: "Columns") -> None:
         self.keys += other.keys
