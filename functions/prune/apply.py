@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import chain, takewhile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -62,7 +62,8 @@ from functions.domain.ports import (
     VerdictReader,
     VersionDeleter,
 )
-from functions.domain.prune.approval import NotApproved, check_approved
+from functions.domain.prune.approval import NotApproved
+from functions.domain.prune.approved import PlanRequest, read_approved
 from functions.domain.prune.confirm import Confirmed, confirm, confirm_markers
 from functions.domain.prune.deleting import Answer, DeleteOutcome, Doomed, Refusal
 from functions.domain.prune.entries import PlannedEntry
@@ -74,18 +75,15 @@ from functions.domain.prune.plan import (
     PlanMismatch,
     PruneBatch,
     PrunePlan,
-    plan_file,
     read_batch,
-    read_plan,
     result_file,
 )
-from functions.domain.prune.request import PruneRequest
 from functions.domain.prune.results import LONGEST_WORDS, Applied, BatchResult, BatchStopped, result_of, stopped_file
 from functions.domain.prune.rules import PruneRules
 from functions.domain.prune.validity import Present, why_invalid
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import StateHeader
-from functions.domain.values import Digest, ObjectKey, VersionId, Versioning
+from functions.domain.values import ObjectKey, Versioning
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration, S3KeyHistories
@@ -120,11 +118,9 @@ class PruneStopped(Exception):
     """
 
 
-class ApplyRequest(PruneRequest):
+class ApplyRequest(PlanRequest):
     """What a child of the Distributed Map is given."""
 
-    plan: Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
-    plan_version: Annotated[VersionId, Field(min_length=1)]
     phase: Phase
     token: str = Field(min_length=1)
     """Of the lease that this execution took."""
@@ -182,7 +178,8 @@ def apply_batch(request: ApplyRequest, repository: Repository, ports: ApplyPorts
 
 
 def _apply_batch(request: ApplyRequest, repository: Repository, ports: ApplyPorts) -> AppliedBatch:
-    plan, batch, entries = _read_approved(request, repository, ports)
+    plan = read_approved(request, repository, ports.stored, ports.shelf, ports.approvals)
+    batch, entries = _read_batch(request, plan, ports.stored)
     guard = _Guard(plan, request.token, ports.lease, ports.holds)
     guard.check()
     seen = ports.configuration.versioning()
@@ -211,23 +208,15 @@ def _apply_batch(request: ApplyRequest, repository: Repository, ports: ApplyPort
     return AppliedBatch(result, len(done), sum(entry.size or 0 for entry in done))
 
 
-def _read_approved(
-    request: ApplyRequest, repository: Repository, ports: ApplyPorts
-) -> tuple[PrunePlan, PruneBatch, tuple[PlannedEntry, ...]]:
-    """The plan and the batch that the request names, proven, and that the plan may be applied at all."""
-    file = plan_file(repository.repository, request.execution)
-    plan = read_plan(ports.stored, file, request.plan_version, request.plan)
-    if (plan.repository, plan.execution) != (repository.repository, request.execution):
-        raise PlanMismatch(f"plan {plan.digest[:12]} is of another repository or execution; nothing was deleted")
-    shelved = ports.shelf.find(repository.repository, plan.digest)
-    if shelved is None or (shelved.file, shelved.version_id) != (file, request.plan_version) or shelved.dry_run:
-        raise PlanMismatch(f"plan {plan.digest[:12]} is not one that was put on the shelf to be applied")
-    check_approved(plan, repository.approval, ports.approvals.decided(repository.repository, plan.digest))
-    entries = read_batch(ports.stored, plan, request.batch.number, request.batch.version_id)
+def _read_batch(
+    request: ApplyRequest, plan: PrunePlan, stored: RecordReader
+) -> tuple[PruneBatch, tuple[PlannedEntry, ...]]:
+    """The batch that the request names, proven to be the plan's."""
+    entries = read_batch(stored, plan, request.batch.number, request.batch.version_id)
     batch = plan.batches[request.batch.number]
     if (batch.phase, batch.digest) != (request.phase, request.batch.digest):
         raise PlanMismatch(f"batch {batch.number} of the {request.phase} is not the plan's; nothing was deleted of it")
-    return plan, batch, entries
+    return batch, entries
 
 
 @dataclass(frozen=True, slots=True)

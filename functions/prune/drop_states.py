@@ -28,13 +28,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
 from functions.configuration import read_bundled
 from functions.domain.documents import UnreadableDocument
@@ -55,19 +54,19 @@ from functions.domain.ports import (
     StateHeld,
     VerdictReader,
 )
-from functions.domain.prune.approval import NotApproved, check_approved
+from functions.domain.prune.approval import NotApproved
+from functions.domain.prune.approved import PlanRequest, read_approved
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.kept_states import read_kept
 from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions, PinsUnproven
-from functions.domain.prune.plan import Phase, PlanMismatch, PruneBatch, PrunePlan, plan_file, read_batch, read_plan
-from functions.domain.prune.request import PruneRequest
+from functions.domain.prune.plan import Phase, PlanMismatch, PruneBatch, PrunePlan, read_batch
 from functions.domain.prune.rules import PruneRules
 from functions.domain.prune.validity import Present, PruneRefused, still_named, why_invalid
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.retention import JudgedState, decide_fates
 from functions.domain.state import Head, StateHeader
-from functions.domain.values import Digest, StateId, VersionGone, VersionId
+from functions.domain.values import StateId, VersionGone
 from functions.domain.verdict import Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
@@ -89,13 +88,6 @@ class DropStopped(Exception):
 
     The workflow knows it by this name.
     """
-
-
-class DropRequest(PruneRequest):
-    """Which plan's states are to be dropped."""
-
-    plan: Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
-    plan_version: Annotated[VersionId, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +116,12 @@ class Marked:
     """Marked before."""
 
 
-def drop_states(repository: Repository, request: DropRequest, ports: DropPorts) -> Marked:
+def drop_states(repository: Repository, request: PlanRequest, ports: DropPorts) -> Marked:
     """Mark every state that the plan drops. Raises DropStopped, NotApproved, PlanMismatch."""
-    plan = _read_approved(repository, request, ports)
+    try:
+        plan = read_approved(request, repository, ports.stored, ports.shelf, ports.approvals)
+    except (UnreadableDocument, VersionGone) as error:
+        raise DropStopped(f"{error}; nothing was dropped") from error
     before = len(ports.ledger.dropped(repository.repository).intersection(plan.dropped))
     for _ in range(ATTEMPTS):
         try:
@@ -141,25 +136,6 @@ def drop_states(repository: Repository, request: DropRequest, ports: DropPorts) 
         f"states of {repository.name} are recorded faster than they can be judged; the prune stopped, and nothing was "
         "deleted; run `rwm prune` again"
     )
-
-
-def _read_approved(repository: Repository, request: DropRequest, ports: DropPorts) -> PrunePlan:
-    """The plan that the request names, proven, and that it may be applied at all."""
-    name = repository.repository
-    file = plan_file(name, request.execution)
-    try:
-        plan = read_plan(ports.stored, file, request.plan_version, request.plan)
-        if (plan.repository, plan.execution) != (name, request.execution):
-            raise PlanMismatch(f"plan {plan.digest[:12]} is of another repository or execution; nothing was dropped")
-        shelved = ports.shelf.find(name, plan.digest)
-        if shelved is None or (shelved.file, shelved.version_id) != (file, request.plan_version) or shelved.dry_run:
-            raise PlanMismatch(
-                f"plan {plan.digest[:12]} is not one that was put on the shelf to be applied; nothing was dropped"
-            )
-        check_approved(plan, repository.approval, ports.approvals.decided(name, plan.digest))
-    except (UnreadableDocument, VersionGone) as error:
-        raise DropStopped(f"{error}; nothing was dropped") from error
-    return plan
 
 
 def _drop_the_rest(plan: PrunePlan, repository: Repository, ports: DropPorts) -> None:
@@ -278,7 +254,7 @@ class DropFunction:
 
     def on_request(self, event: object) -> dict[str, Any]:
         """Drop for the workflow. Raises PruneRefused, DropStopped, NotApproved, PlanMismatch."""
-        request = DropRequest.read(event)
+        request = PlanRequest.read(event)
         repository = self.configuration.deployed(request.repository, PruneRefused, "nothing was dropped")
         marked = drop_states(repository, request, self.ports)
         logger.info(

@@ -23,13 +23,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
 from functions.configuration import read_bundled
 from functions.domain.documents import UnreadableDocument
@@ -43,24 +42,21 @@ from functions.domain.ports import (
     RecordWriter,
     VersionLister,
 )
+from functions.domain.prune.approved import PlanRequest, read_named
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.kept_states import read_kept
 from functions.domain.prune.named import StoredNames
 from functions.domain.prune.plan import (
     Phase,
-    PlanMismatch,
     PruneBatch,
     PrunePlan,
-    plan_file,
     read_batch,
-    read_plan,
     result_file,
 )
 from functions.domain.prune.report import PruneReport, harm, look_after, report_file, report_on
-from functions.domain.prune.request import PruneRequest
 from functions.domain.prune.results import BatchResult, BatchStopped, stopped_file
 from functions.domain.repositories import Configuration, Repository
-from functions.domain.values import Digest, VersionGone, VersionId
+from functions.domain.values import VersionGone
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
@@ -78,13 +74,6 @@ if TYPE_CHECKING:
 THREADS = 16
 
 
-class VerifyRequest(PruneRequest):
-    """Which prune to verify."""
-
-    plan: Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
-    plan_version: Annotated[VersionId, Field(min_length=1)]
-
-
 @dataclass(frozen=True, slots=True)
 class VerifyPorts:
     """All that verifying a prune may touch."""
@@ -98,13 +87,11 @@ class VerifyPorts:
     reports: PruneReportLog
 
 
-def verify_prune(request: VerifyRequest, repository: Repository, ports: VerifyPorts) -> PruneReport:
+def verify_prune(request: PlanRequest, repository: Repository, ports: VerifyPorts) -> PruneReport:
     """Write the report to both places, and return all of it. Raises PlanMismatch, PinsUnproven, UnreadableDocument,
     NotInOrder, NotTold: then there is no summary."""
     name = repository.repository
-    plan = read_plan(ports.stored, plan_file(name, request.execution), request.plan_version, request.plan)
-    if (plan.repository, plan.execution) != (name, request.execution):
-        raise PlanMismatch(f"plan {plan.digest[:12]} is of another repository or execution; nothing was verified")
+    plan = read_named(request, repository, ports.stored)
     now = ports.configuration.now()
     headers, dropped = read_kept(ports.ledger, name)
     kept = [header for header in headers if header.id not in dropped]
@@ -179,7 +166,7 @@ def _clients() -> "tuple[S3Client, DynamoDBClient, SNSClient, Configuration]":
     )
 
 
-def _verify(request: VerifyRequest) -> PruneReport:
+def _verify(request: PlanRequest) -> PruneReport:
     """Wire the prune that `request` names to its repository, and verify it."""
     s3, dynamodb, sns, configuration = _clients()
     environment = Environment.read()
@@ -203,7 +190,7 @@ def _verify(request: VerifyRequest) -> PruneReport:
 @metrics.log_metrics
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """`{"repository", "execution", "plan", "plan_version"}` -> outcome and counts, and where the report is."""
-    report = _verify(VerifyRequest.read(event))
+    report = _verify(PlanRequest.read(event))
     _measure(report)
     answer = {
         "outcome": report.outcome,

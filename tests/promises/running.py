@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functions.check.consistent import check_consistent
 from functions.domain.checking import CheckRefused
 from functions.domain.prune.approval import NotApproved
+from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.lease import LeaseHeld
 from functions.domain.prune.plan import Phase, PlanMismatch, manifest_file
 from functions.domain.prune.validity import PruneRefused
@@ -20,10 +21,10 @@ from functions.domain.values import Digest, StateId, VersionId
 from functions.domain.verdict import Outcome
 from functions.prune.apply import AppliedBatch, ApplyRequest, PruneStopped, apply_batch
 from functions.prune.ask_approval import AskRequest, ask_approval
-from functions.prune.drop_states import DropRequest, DropStopped, drop_states
+from functions.prune.drop_states import DropStopped, drop_states
 from functions.prune.lease import take_lease
 from functions.prune.plan import PlannedPrune, plan_prune
-from functions.prune.verify import VerifyRequest, verify_prune
+from functions.prune.verify import verify_prune
 from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
 from functions.restore.plan import WrittenPlan, plan_restore
 from functions.restore.verify import verify_restore
@@ -175,7 +176,7 @@ class Prune:
     def _drop(self, _: Refusals, __: int) -> None:
         assert self.planned is not None
         shelved = self.planned.shelved
-        request = DropRequest(
+        request = PlanRequest(
             repository=self.repository.name,
             execution=self.execution,
             plan=shelved.plan,
@@ -212,7 +213,7 @@ class Prune:
         assert self.planned is not None
         assert self.plan is not None
         shelved = self.planned.shelved
-        request = VerifyRequest(
+        request = PlanRequest(
             repository=self.repository.name,
             execution=self.execution,
             plan=shelved.plan,

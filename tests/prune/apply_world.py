@@ -12,6 +12,7 @@ from typing import Any
 from functions.domain.keeping import DroppedState
 from functions.domain.ledger import read_state
 from functions.domain.prune.approval import Approval
+from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.lease import Lease
 from functions.domain.prune.lookup import Proofs
 from functions.domain.prune.plan import Phase, PrunePlan, manifest_file, plan_file, read_batch, read_plan
@@ -22,7 +23,7 @@ from functions.domain.values import Digest, Finding, VersionId
 from functions.domain.verdict import CheckLevel, Outcome, conclude
 from functions.prune.apply import AppliedBatch, ApplyPorts, ApplyRequest, apply_batch
 from functions.prune.plan import PlanPorts, plan_prune
-from functions.prune.verify import VerifyPorts, VerifyRequest, verify_prune
+from functions.prune.verify import VerifyPorts, verify_prune
 from tests.fakes.deleter import FakeKeyHistories, FakePendingUploads, FakePruneReports, FakeVersionDeleter
 from tests.fakes.faults import Hook
 from tests.fakes.holds import FakeHolds, FakeLease
@@ -260,7 +261,7 @@ class World(backed_up.World):
         return [self.apply(request) for request in self.children(planned, phase)]
 
     def look_after(self, planned: Planned) -> PruneReport:
-        request = VerifyRequest(
+        request = PlanRequest(
             repository=REPOSITORY,
             execution=planned.execution,
             plan=planned.plan,

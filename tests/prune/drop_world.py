@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from functions.domain.keeping import Hold
+from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.lease import Lease
 from functions.domain.state import StateHeader
 from functions.domain.values import StateId
-from functions.prune.drop_states import DropPorts, DropRequest, Marked, drop_states
+from functions.prune.drop_states import DropPorts, Marked, drop_states
 from functions.prune.plan import PlannedPrune
 from tests.fakes.faults import Hook
 from tests.fakes.holds import FakeExecutions, FakeLease
@@ -44,7 +45,7 @@ class World(plan_world.World):
         self.s3.clock.advance(MINUTE)
         return planned
 
-    def request(self, planned: PlannedPrune, **changes: object) -> DropRequest:
+    def request(self, planned: PlannedPrune, **changes: object) -> PlanRequest:
         shelved = planned.shelved
         asked = {
             "repository": REPOSITORY,
@@ -52,7 +53,7 @@ class World(plan_world.World):
             "plan": shelved.plan,
             "plan_version": shelved.version_id,
         }
-        return DropRequest.model_validate({**asked, **changes})
+        return PlanRequest.model_validate({**asked, **changes})
 
     def drop_ports(self) -> DropPorts:
         me = "drop-states"

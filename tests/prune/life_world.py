@@ -17,6 +17,7 @@ from functions.domain.checking import VerdictPorts
 from functions.domain.content.known import Memory
 from functions.domain.ledger import read_state
 from functions.domain.prune.approval import ShelvedPlan
+from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.plan import Phase
 from functions.domain.prune.report import PruneReport
 from functions.domain.recording import Recorded, Wish
@@ -24,7 +25,7 @@ from functions.domain.repositories import Migration, Repository, Retention
 from functions.domain.state import Cause, StateHeader
 from functions.domain.values import AttemptId, StateId
 from functions.domain.verdict import SeenFinding
-from functions.prune.drop_states import DropPorts, DropRequest, drop_states
+from functions.prune.drop_states import DropPorts, drop_states
 from functions.prune.lease import LeasePorts, take_lease
 from functions.record.record import RecordPorts, record
 from tests.domain.consistent.life import DAY
@@ -129,8 +130,8 @@ class World(apply_world.World):
         assert self.lease.release(REPOSITORY, execution)
         return Pruned(shelved, dropped, self.look_after(planned))
 
-    def _to_drop(self, planned: Planned) -> DropRequest:
-        return DropRequest(
+    def _to_drop(self, planned: Planned) -> PlanRequest:
+        return PlanRequest(
             repository=REPOSITORY,
             execution=planned.execution,
             plan=planned.plan,

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from functions.domain.findings import FindingId
+from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.plan import Phase, PlanMismatch, result_file
 from functions.domain.prune.report import Harmed, PruneReport, report_file
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.state import Tally
 from functions.domain.values import Digest, StateId
 from functions.prune.apply import PruneStopped
-from functions.prune.verify import VerifyRequest
 from tests.fakes.faults import CallLog, Crash, KillAt, Moment, nothing
 from tests.fakes.ports import FakeRecordReader
 from tests.fakes.s3_errors import SlowDown
@@ -237,4 +237,4 @@ def test_a_summary_fits_into_an_item_however_many_states_are_harmed(world: World
 
 def test_a_malformed_request_is_refused() -> None:
     with pytest.raises(PruneRefused, match="malformed"):
-        VerifyRequest.read({"repository": "beta", "execution": "../x", "plan": "0" * 64, "plan_version": "v"})
+        PlanRequest.read({"repository": "beta", "execution": "../x", "plan": "0" * 64, "plan_version": "v"})
