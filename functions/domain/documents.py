@@ -20,7 +20,7 @@ class UnreadableDocument(Exception):
 
 
 def _instant(value: Any) -> datetime:
-    return whole_second(value) if isinstance(value, datetime) else from_zulu(value)
+    return whole_second(value) if isinstance(value, datetime) else from_zulu(str(value))
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant), PlainSerializer(zulu)]

@@ -7,7 +7,7 @@ import pytest
 from functions.domain.cut import take_cut
 from functions.domain.documents import Document, UnreadableDocument
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
+from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName, from_zulu, zulu
 from tests.builders import NOON, at, listing, named, pack, version
 
 ALPHA = RepositoryName("alpha")
@@ -106,3 +106,32 @@ def test_a_head_never_has_the_digest_of_a_header() -> None:
     written = header()
     assert Head.of(written).digest != written.digest
     assert Head.of(written).state == written.id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-11-21",
+        "2026-11-21T23:25:47",
+        "2026-11-21T23:25:47+00:00",
+        "2026-11-21T23:25:47.5Z",
+        "2026-1-21T23:25:47Z",
+        "2026-W47-6T23:25:47Z",
+        "2026-13-21T23:25:47Z",
+        "2026-11-21 23:25:47Z",
+        "2026-11-21T23:25:47Z\n",
+        "\u0662026-11-21T23:25:47Z",
+    ],
+)
+def test_an_instant_has_one_spelling_only(text: str) -> None:
+    assert from_zulu(zulu(NOON)) == NOON
+    with pytest.raises(ValueError, match=r"is no time like|month must be"):
+        from_zulu(text)
+
+
+def test_a_number_in_the_place_of_an_instant_makes_a_document_unreadable() -> None:
+    stored = header(version(pack("a"))).canonical().replace(zulu(at(3)).join('""').encode(), b"5")
+    assert b":5," in stored
+    with pytest.raises(UnreadableDocument):
+        StateHeader.parse(stored)

@@ -92,7 +92,7 @@ def encode_batch(entries: Iterable[PlannedEntry]) -> bytes:
 def decode_batch(content: bytes) -> tuple[PlannedEntry, ...]:
     """The entries of a batch file. Raises UnreadableDocument."""
     try:
-        lines = [_Line.model_validate(json.loads(line)) for line in content.splitlines()]
+        lines = [_Line.model_validate_json(line) for line in content.splitlines()]
     except ValueError as error:
         raise UnreadableDocument(f"a stored prune batch is malformed: {error}") from error
     return tuple(
