@@ -217,9 +217,11 @@ def with_verdicts(
     no further than the headers are taken.
     """
     places = groupby(verdicts, key=lambda verdict: verdict.generation)
-    generation, judged = next(places, (0, iter(())))
+    generation: int | None = None
+    judged: Iterator[Verdict] = iter(())
     for header in headers:
-        while generation > header.generation:
+        # Only now: a state is committed after its verdict, so that whoever sees the one finds the other.
+        while generation is None or generation > header.generation:
             generation, judged = next(places, (0, iter(())))
         yield header, tuple(judged) if generation == header.generation else ()
 

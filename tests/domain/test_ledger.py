@@ -179,6 +179,18 @@ def test_verdicts_are_laid_beside_their_states_and_states_without_one_have_none(
     assert list(with_verdicts([second], verdicts)) == [(second, (verdicts[2],))]
 
 
+def test_a_state_that_is_committed_while_others_are_read_has_its_verdict() -> None:
+    # record appends the verdict, then commits the header.
+    (state,) = chain(1)
+    told: list[Verdict] = []
+
+    def headers() -> Iterator[StateHeader]:
+        told.append(judge(state).verdict)
+        yield state
+
+    assert list(with_verdicts(headers(), (each for each in told))) == [(state, tuple(told))]
+
+
 def test_latest_does_not_ask_whether_it_is_good() -> None:
     second, first = chain(2)
     assert choose_state([second, first], "latest", ALPHA, [judge(first).verdict]) == second
