@@ -18,7 +18,7 @@ from cli.exits import Refused
 from functions.domain.diff import Change, Difference, differences, totals
 from functions.domain.documents import Instant, Part
 from functions.domain.keeping import DroppedState, Hold
-from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state, with_verdicts
+from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, stream_states, with_verdicts
 from functions.domain.ports import LedgerReader
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
@@ -193,7 +193,8 @@ def diff(deployment: Deployment, name: str, before: str, after: str, now: dateti
     old, new = (find_state(deployment, repository, wanted) for wanted in (before, after))
     ledger = deployment.ledger
     same = old.manifest_root == new.manifest_root
-    found = [] if same else list(differences(read_state(ledger, old), read_state(ledger, new)))
+    # Both go to the end, where they are proven, before anything is told.
+    found = [] if same else list(differences(*stream_states(ledger, old, new)))
     return StateDiff(
         repository=repository.repository,
         before=_details(deployment, repository, old, now),

@@ -1,10 +1,13 @@
 """Values for tests, with everything that a test does not care about filled in."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 from hypothesis import strategies as st
 
+from functions.domain.columns import Columns
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -80,3 +83,32 @@ def in_key_order(entries: list[ObjectVersion]) -> list[ObjectVersion]:
 
 
 states = st.lists(versions, max_size=30, unique_by=lambda entry: entry.key).map(in_key_order)
+
+packs = st.builds(
+    ObjectVersion,
+    key=hex_names.map(lambda name: ObjectKey(f"data/{name[:2]}/{name}")),
+    version_id=st.text("abc._", min_size=32, max_size=32).map(VersionId),
+    size=st.integers(0, 5 * 2**40),
+    last_modified=instants,
+    etag=st.binary(min_size=16, max_size=16).map(bytes.hex),
+    storage_class=st.just("STANDARD"),
+)
+"""What nearly all of a repository is: all keys, version ids and ETags of one length."""
+restic_states = st.lists(st.one_of(packs, packs, packs, versions), max_size=30, unique_by=lambda entry: entry.key).map(
+    in_key_order
+)
+"""Runs of packs, and now and then something else between them."""
+
+
+def in_blocks(entries: Sequence[ObjectVersion], lengths: Sequence[int]) -> list[Columns]:
+    """`entries` as columns, cut into blocks of these lengths (at least 1), again and again."""
+    blocks, start = [], 0
+    for length in cycle(lengths or [1]):
+        if start >= len(entries):
+            break
+        blocks.append(Columns.of(entries[start : start + length]))
+        start += length
+    return blocks
+
+
+block_lengths = st.lists(st.integers(1, 40), min_size=1, max_size=5)

@@ -36,7 +36,7 @@ from functions.domain.completeness import (
     why_it_failed,
 )
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ledger import StateDamaged, read_state
+from functions.domain.ledger import StateDamaged, stream_state
 from functions.domain.ports import LedgerReader
 from functions.domain.restore import Location
 from functions.domain.state import StateHeader
@@ -109,7 +109,12 @@ def _pinned(ledger: LedgerReader, header: StateHeader, keys: frozenset[ObjectKey
     if not keys:
         return {}
     try:
-        return {entry.key: entry for entry in read_state(ledger, header) if entry.key in keys}
+        return {
+            key: run.version(place)
+            for run in stream_state(ledger, header)
+            for place, key in enumerate(run.keys)
+            if key in keys
+        }
     except (StateDamaged, UnreadableDocument) as error:
         raise CheckRefused(f"{error}; nothing was judged") from error
 

@@ -8,12 +8,15 @@ the few that somebody has to look at.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice, repeat
 from typing import Self
 
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
 
 MARKER = -1
 """In the place of a size: the entry is a delete marker. It has no ETag and no storage class."""
+RUN = 4096
+"""Entries that are worked on at once where there is a choice: they fit a processor's cache. No result depends on it."""
 
 
 @dataclass(slots=True)
@@ -37,8 +40,19 @@ class Columns:
     @classmethod
     def of(cls, entries: Iterable[ListedVersion]) -> Self:
         """The inverse of `entries`."""
+        found = list(entries)
+        versions = [entry for entry in found if isinstance(entry, ObjectVersion)]
+        if len(versions) == len(found):
+            return cls(
+                [entry.key for entry in versions],
+                [entry.version_id for entry in versions],
+                [entry.size for entry in versions],
+                [int(entry.last_modified.timestamp()) for entry in versions],
+                [entry.etag for entry in versions],
+                [entry.storage_class for entry in versions],
+            )
         columns = cls()
-        for entry in entries:
+        for entry in found:
             columns.append(entry)
         return columns
 
@@ -74,6 +88,9 @@ class Columns:
 
     def entries(self) -> Iterator[ListedVersion]:
         """Each as an object, made when it is taken."""
+        if MARKER not in self.sizes:
+            yield from self.versions()
+            return
         rows = zip(self.keys, self.version_ids, self.sizes, self.times, self.etags, self.classes, strict=True)
         for key, version_id, size, time, etag, storage_class in rows:
             written = datetime.fromtimestamp(time, UTC)
@@ -81,3 +98,27 @@ class Columns:
                 yield DeleteMarker(key, version_id, written)
             else:
                 yield ObjectVersion(key, version_id, size, written, etag, storage_class)
+
+    def version(self, place: int) -> ObjectVersion:
+        """The entry at `place`, which is no delete marker."""
+        written = datetime.fromtimestamp(self.times[place], UTC)
+        return ObjectVersion(
+            self.keys[place],
+            self.version_ids[place],
+            self.sizes[place],
+            written,
+            self.etags[place],
+            self.classes[place],
+        )
+
+    def versions(self) -> Iterator[ObjectVersion]:
+        """The same, where there is no delete marker among them."""
+        written = map(datetime.fromtimestamp, self.times, repeat(UTC))
+        return map(ObjectVersion, self.keys, self.version_ids, self.sizes, written, self.etags, self.classes)
+
+
+def in_runs(entries: Iterable[ListedVersion]) -> Iterator[Columns]:
+    """`entries` as columns, a few thousand at a time."""
+    remaining = iter(entries)
+    while run := list(islice(remaining, RUN)):
+        yield Columns.of(run)

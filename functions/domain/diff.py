@@ -11,7 +11,10 @@ password can make every change that restic makes.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
+from functions.domain.columns import Columns
+from functions.domain.delta import ascend, unlike
 from functions.domain.restic import FileType, file_type
 from functions.domain.values import ObjectKey, ObjectVersion
 
@@ -97,25 +100,16 @@ class Totals:
         )
 
 
-def differences(before: Iterable[ObjectVersion], after: Iterable[ObjectVersion]) -> Iterator[Difference]:
-    """Each key on which two states differ, in key order; both given in key order.
+def differences(before: Iterable[Columns], after: Iterable[Columns]) -> Iterator[Difference]:
+    """Each key on which two states differ, in key order; both given in key order, and gone through side by side.
 
     Raises ValueError when the keys of either do not strictly ascend.
     """
-    old_entries, new_entries = _ascending(before), _ascending(after)
-    old, new = next(old_entries, None), next(new_entries, None)
-    while old is not None or new is not None:
-        if new is None or (old is not None and old.key < new.key):
-            assert old is not None  # noqa: S101 - for the type checker: the loop's condition says so
-            yield Difference(old.key, old, None)
-            old = next(old_entries, None)
-        elif old is None or new.key < old.key:
-            yield Difference(new.key, None, new)
-            new = next(new_entries, None)
-        else:
-            if (old.version_id, old.size) != (new.version_id, new.size):
-                yield Difference(old.key, old, new)
-            old, new = next(old_entries, None), next(new_entries, None)
+    for old, new in unlike(_ascending(before), _ascending(after)):
+        if old is None or new is None or (old.version_id, old.size) != (new.version_id, new.size):
+            entry = old or new
+            assert entry is not None  # noqa: S101 - for the type checker: one of both is there
+            yield Difference(entry.key, old, new)
 
 
 def totals(changes: Iterable[Difference]) -> dict[tuple[FileType, Change], Totals]:
@@ -127,14 +121,15 @@ def totals(changes: Iterable[Difference]) -> dict[tuple[FileType, Change], Total
     return added_up
 
 
-def _ascending(versions: Iterable[ObjectVersion]) -> Iterator[ObjectVersion]:
-    # Python compares text by code point, which is the order of its UTF-8 bytes, which is S3's.
-    previous: ObjectKey | None = None
-    for version in versions:
-        if previous is not None and version.key <= previous:
-            raise ValueError(f"{version.key!r} came after {previous!r}; two states can only be compared in key order")
-        previous = version.key
-        yield version
+def _ascending(blocks: Iterable[Columns]) -> Iterator[Columns]:
+    last: list[ObjectKey] = []
+    for block in blocks:
+        if not ascend(chain(last, block.keys)):
+            raise ValueError(
+                f"keys up to {block.keys[-1]!r} do not ascend; two states can only be compared in key order"
+            )
+        last = block.keys[-1:] or last
+        yield block
 
 
 _NAMED = frozenset({FileType.KEY, FileType.SNAPSHOT, FileType.INDEX, FileType.PACK})

@@ -16,19 +16,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby, tee
+from typing import Protocol
 
 from functions.domain import chunks
-from functions.domain.delta import DoesNotFit, apply, ascend
+from functions.domain.columns import Columns, in_runs
+from functions.domain.delta import DoesNotFit, Overlay, apply, ascend
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ports import LedgerReader
-from functions.domain.roots import attributes_root, content_of, content_root, manifest_root
+from functions.domain.roots import AttributesRoot, ContentRoot, ManifestRoot
 from functions.domain.state import ChunkSet, StateHeader
-from functions.domain.values import ObjectKey, ObjectVersion, RepositoryName
+from functions.domain.values import AttemptId, ObjectKey, ObjectVersion, RepositoryName
 from functions.domain.verdict import Verdict, is_good, newest_outcomes
 
 AHEAD = 4
 """Chunks of one state that are fetched before they are needed."""
+
+
+class StoredStates(Protocol):
+    """What of a LedgerReader it takes to read a state."""
+
+    def header(self, repository: RepositoryName, generation: int) -> StateHeader | None: ...
+
+    def chunk(self, attempt: AttemptId, number: int) -> bytes | None: ...
 
 
 class StateDamaged(Exception):
@@ -48,7 +57,7 @@ class Strand:
     """Each names the chunks of one delta, the oldest first; the state's own header is the last."""
 
 
-def read_strand(ledger: LedgerReader, header: StateHeader, known: ChunkSet | None = None) -> Strand:
+def read_strand(ledger: StoredStates, header: StateHeader, known: ChunkSet | None = None) -> Strand:
     """The strand that ends with a state, or the end of it that lies on `known` chunks; reads one header for each
     delta, and no chunk. Raises StateDamaged."""
     deltas: list[StateHeader] = []
@@ -71,7 +80,7 @@ def read_strand(ledger: LedgerReader, header: StateHeader, known: ChunkSet | Non
 
 
 def read_chunks(
-    ledger: LedgerReader, header: StateHeader, where: ChunkSet, threads: Executor | None = None
+    ledger: StoredStates, header: StateHeader, where: ChunkSet, threads: Executor | None = None
 ) -> Iterator[bytes]:
     """The chunks of `where`, in order, for the state of `header`.
 
@@ -88,11 +97,75 @@ def read_chunks(
         raise StateDamaged(f"the chunks of state {header.id[:12]} are not those its header names")
 
 
-def read_state(ledger: LedgerReader, header: StateHeader) -> tuple[ObjectVersion, ...]:
+def stream_state(ledger: StoredStates, header: StateHeader, threads: Executor | None = None) -> Iterator[Columns]:
+    """The entries of a state, in key order, a few thousand at a time.
+
+    They stream out before they are proven: nothing may be decided on them before the end. Memory holds a few blocks,
+    and what the deltas of the strand change, which is at most a fifth of the base. Raises StateDamaged, at the latest
+    at the end.
+    """
+    strand = read_strand(ledger, header)
+    base = map(chunks.decode_columns, read_chunks(ledger, header, strand.base, threads))
+    return _proven(header, _made(ledger, header, strand, base))
+
+
+def stream_states(
+    ledger: StoredStates, one: StateHeader, other: StateHeader
+) -> tuple[Iterator[Columns], Iterator[Columns]]:
+    """The entries of two states as `stream_state` gives them, to be gone through side by side: a base on which both
+    lie is read once. Raises what `stream_state` raises."""
+    strand, others = read_strand(ledger, one), read_strand(ledger, other)
+    base: Iterator[Columns] = map(chunks.decode_columns, read_chunks(ledger, one, strand.base))
+    others_base: Iterator[Columns] = map(chunks.decode_columns, read_chunks(ledger, other, others.base))
+    if strand.base == others.base:
+        # What the one is ahead of the other is held meanwhile: a block, when both are gone through in key order.
+        base, others_base = tee(base)
+    return _proven(one, _made(ledger, one, strand, base)), _proven(other, _made(ledger, other, others, others_base))
+
+
+def read_state(ledger: StoredStates, header: StateHeader) -> tuple[ObjectVersion, ...]:
     """The entries of a state, in key order, proven against its header. Raises StateDamaged."""
-    versions = StatesInTurn(ledger).read(header).entries
-    prove_entries(header, versions)
-    return tuple(versions)
+    return tuple(chain.from_iterable(block.versions() for block in stream_state(ledger, header)))
+
+
+def _made(ledger: StoredStates, header: StateHeader, strand: Strand, base: Iterable[Columns]) -> Iterator[Columns]:
+    """The base with all deltas made. The deltas are proven before anything is made of them. Raises StateDamaged, for a
+    chunk of the base that cannot be read, too."""
+    overlay = Overlay()
+    try:
+        for link in strand.deltas:
+            stored = list(read_chunks(ledger, link, link.chunks))
+            overlay.add(change for chunk in stored for change in chunks.decode_delta(chunk))
+        yield from overlay.over(base)
+    except (UnreadableDocument, DoesNotFit) as error:
+        raise StateDamaged(f"state {header.id[:12]}: {error}") from error
+
+
+def _proven(header: StateHeader, blocks: Iterable[Columns]) -> Iterator[Columns]:
+    """The same blocks; at the end, that they are exactly the entries of a state, in key order. Raises StateDamaged."""
+    manifest, content, attributes = ManifestRoot(), ContentRoot(), AttributesRoot()
+    count = 0
+    last: list[ObjectKey] = []
+    for block in blocks:
+        if not ascend(chain(last, block.keys)):
+            raise StateDamaged(f"the entries of state {header.id[:12]} are not in key order")
+        last = block.keys[-1:] or last
+        count += len(block)
+        manifest.update(block)
+        content.update(block)
+        if header.attributes_root is not None:
+            attributes.update(block)
+        yield block
+    if count != header.objects:
+        raise StateDamaged(f"state {header.id[:12]} has {count} entries, expected {header.objects}")
+    roots = (
+        ("manifest", manifest.digest(), header.manifest_root),
+        ("content", content.digest(), header.content_root),
+        ("attributes", attributes.digest() if header.attributes_root is not None else None, header.attributes_root),
+    )
+    for name, actual, expected in roots:
+        if actual != expected:
+            raise StateDamaged(f"state {header.id[:12]}: {name} root is {actual}, expected {expected}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +187,7 @@ class StatesInTurn:
     their roots are the header's is for `prove_entries`.
     """
 
-    def __init__(self, ledger: LedgerReader) -> None:
+    def __init__(self, ledger: StoredStates) -> None:
         self._ledger = ledger
         self._known: ChunkSet | None = None
         """Of what `_entries` was made last."""
@@ -146,19 +219,11 @@ class StatesInTurn:
 
 def prove_entries(header: StateHeader, versions: Sequence[ObjectVersion]) -> None:
     """That these are exactly the entries of a state, in key order. Raises StateDamaged."""
-    if not ascend(version.key for version in versions):
-        raise StateDamaged(f"the entries of state {header.id[:12]} are not in key order")
-    roots = (
-        ("manifest", manifest_root(versions), header.manifest_root),
-        ("content", content_root(content_of(versions)), header.content_root),
-        ("attributes", attributes_root(versions) if header.attributes_root else None, header.attributes_root),
-    )
-    for name, actual, expected in roots:
-        if actual != expected:
-            raise StateDamaged(f"state {header.id[:12]}: {name} root is {actual}, expected {expected}")
+    for _ in _proven(header, in_runs(versions)):
+        """Proven at the end."""
 
 
-def _fetch(ledger: LedgerReader, where: ChunkSet, threads: Executor | None) -> Iterator[bytes | None]:
+def _fetch(ledger: StoredStates, where: ChunkSet, threads: Executor | None) -> Iterator[bytes | None]:
     """All that are counted, in order; None: it is not there."""
     if threads is None:
         yield from (ledger.chunk(where.attempt, number) for number in range(where.count))

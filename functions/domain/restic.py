@@ -5,9 +5,11 @@ SHA-256 of its stored bytes; lock files come and go and are never part of a stat
 """
 
 import re
+from array import array
+from collections.abc import Sequence
 from enum import StrEnum
 
-from functions.domain.values import Digest, ObjectKey
+from functions.domain.values import Digest, ObjectKey, from_hex
 
 
 class FileType(StrEnum):
@@ -53,3 +55,30 @@ def promised_sha256(key: ObjectKey) -> Digest | None:
     if (named := _PACK.fullmatch(key) or _FLAT.fullmatch(key)) is None:
         return None
     return Digest(named[2])
+
+
+_PACK_WIDTH, _HEAD, _NAME = 72, 8, 64
+"""`data/xx/` and a name of 64 hex digits that begins with xx."""
+
+
+def digests_of_packs(keys: Sequence[ObjectKey]) -> bytes | None:
+    """The SHA-256 that each name promises, 32 bytes each, one after another; None unless every key is a pack's
+    and there is one.
+
+    The same as `promised_sha256` of each, for the long runs of packs that a repository consists of.
+    """
+    # Without this, keys of other lengths could follow one another so that all looks well.
+    if {*map(len, keys)} != {_PACK_WIDTH}:
+        return None
+    text = "".join(keys)
+    if not text.isascii():
+        return None
+    rows = array("Q", text.encode())
+    heads = rows[:: _PACK_WIDTH // _HEAD].tobytes()
+    del rows[:: _PACK_WIDTH // _HEAD]
+    names = rows.tobytes()
+    expected = bytearray(b"data/--/" * len(keys))
+    expected[5::_HEAD], expected[6::_HEAD] = names[0::_NAME], names[1::_NAME]
+    if heads != expected:
+        return None
+    return from_hex(names.decode())

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ledger import StateDamaged, StatesInTurn, prove_entries
+from functions.domain.ledger import StateDamaged, stream_state
 from functions.domain.ports import AnchorReader, LedgerReader
 from functions.domain.state import ChunkSet, Head, StateHeader
-from functions.domain.values import RepositoryName, StateId
+from functions.domain.values import AttemptId, RepositoryName, StateId
 
 
 class LedgerBroken(StateDamaged):
@@ -54,7 +54,7 @@ def prove_ledger(
 ) -> Proven:
     """Walk the chain from generation 1. `watch` is told each state once it is proven. Raises LedgerBroken.
 
-    Memory holds the entries of one state.
+    Memory holds the chunks of one strand, and what its deltas change.
     """
     try:
         head = ledger.head(repository)
@@ -62,7 +62,7 @@ def prove_ledger(
         raise StateDamaged(f"the head of {repository} cannot be read: {error}") from error
     anchored = _Anchored(repository, anchors)
     proven = Proven(head=head)
-    states = StatesInTurn(ledger)
+    strand = _StrandAtHand(ledger)
     dropped = ledger.dropped(repository)
     before: StateHeader | None = None
     for header in _oldest_first(repository, ledger):
@@ -70,7 +70,7 @@ def prove_ledger(
         try:
             _follows(header, before, repository)
             anchored.check(header, needed=head is not None and generation < head.generation)
-            _prove(header, states, dropped, proven)
+            _prove(header, strand, dropped, proven)
         except StateDamaged as error:
             raise LedgerBroken(repository, generation, str(error)) from error
         if head is not None and generation == head.generation and header.id != head.state:
@@ -90,7 +90,7 @@ def prove_ledger(
     return proven
 
 
-def _prove(header: StateHeader, states: StatesInTurn, dropped: frozenset[StateId], proven: Proven) -> None:
+def _prove(header: StateHeader, strand: "_StrandAtHand", dropped: frozenset[StateId], proven: Proven) -> None:
     proven.bases += header.kind == "base"
     proven.deltas += header.kind == "delta"
     if header.id in dropped:
@@ -99,11 +99,10 @@ def _prove(header: StateHeader, states: StatesInTurn, dropped: frozenset[StateId
     if header.kind == "same" and header.chunks == proven.chunks:
         # Its roots are those of the state before, which `_follows` compared.
         return
-    entries = states.read(header).entries
-    prove_entries(header, entries)
-    if sum(entry.size for entry in entries) != header.bytes:
+    strand.begin(header)
+    if sum(sum(block.sizes) for block in stream_state(strand, header)) != header.bytes:
         raise StateDamaged(f"state {header.id[:12]} has another number of bytes than its header says")
-    proven.entries += len(entries)
+    proven.entries += header.objects
     proven.chunks = header.chunks
 
 
@@ -141,6 +140,34 @@ def _oldest_first(repository: RepositoryName, ledger: LedgerReader) -> Iterator[
             raise LedgerBroken(repository, expected, f"it is missing; the next one is generation {header.generation}")
         yield header
         expected += 1
+
+
+class _StrandAtHand:
+    """What is fetched of the ledger, kept as long as states lie on the same base: their base and each delta are
+    fetched once."""
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self._ledger = ledger
+        self._base: ChunkSet | None = None
+        self._headers: dict[int, StateHeader | None] = {}
+        self._chunks: dict[tuple[AttemptId, int], bytes | None] = {}
+
+    def begin(self, header: StateHeader) -> None:
+        """A state is read next."""
+        if header.base != self._base:
+            self._headers.clear()
+            self._chunks.clear()
+            self._base = header.base
+
+    def header(self, repository: RepositoryName, generation: int) -> StateHeader | None:
+        if generation not in self._headers:
+            self._headers[generation] = self._ledger.header(repository, generation)
+        return self._headers[generation]
+
+    def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
+        if (attempt, number) not in self._chunks:
+            self._chunks[attempt, number] = self._ledger.chunk(attempt, number)
+        return self._chunks[attempt, number]
 
 
 class _Anchored:

@@ -15,16 +15,20 @@ from functions.domain.delta import (
     MOST_LINKS,
     Change,
     DoesNotFit,
+    Overlay,
     Removal,
     apply,
+    ascend,
     changes_between,
+    changes_of,
     fits_a_strand,
+    unlike,
 )
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StatesInTurn, read_state
 from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, ObjectVersion, VersionId
-from tests.builders import in_key_order, keys, states, version, versions
+from tests.builders import block_lengths, in_blocks, in_key_order, keys, restic_states, states, version, versions
 from tests.domain.test_chunks import DYNAMODB_ITEM, restic_like
 from tests.fakes.ledger import FakeLedger
 from tests.strands import write
@@ -151,6 +155,91 @@ ENTRIES = [version(key) for key in "bdf"]
 def test_a_delta_that_is_not_one_on_these_entries_makes_nothing(misfit: list[Change]) -> None:
     with pytest.raises(DoesNotFit):
         apply(ENTRIES, misfit)
+
+
+def laid_over(base: list[ObjectVersion], deltas: list[list[Change]], lengths: Sequence[int]) -> list[ObjectVersion]:
+    overlay = Overlay()
+    for delta in deltas:
+        overlay.add(delta)
+    blocks = list(overlay.over(in_blocks(base, lengths)))
+    assert all(map(len, blocks)), "a block is never empty"
+    return [entry for block in blocks for entry in block.versions()]
+
+
+some_keys = st.sampled_from("abcdefghij").map(ObjectKey)
+any_change = st.one_of(
+    st.builds(Removal, some_keys),
+    st.builds(lambda key, version_id: version(key, version_id=version_id), some_keys, st.sampled_from("12")),
+)
+in_some_order = st.lists(any_change, max_size=6)
+in_order = in_some_order.map(lambda found: sorted({each.key: each for each in found}.values(), key=lambda e: e.key))
+
+
+@given(
+    st.sets(some_keys).map(lambda found: [version(key, version_id="0") for key in sorted(found)]),
+    st.lists(st.one_of(in_order, in_order, in_order, in_some_order), max_size=4),
+    block_lengths,
+)
+def test_deltas_laid_over_a_base_at_once_make_what_one_after_another_makes_or_fit_as_little(
+    base: list[ObjectVersion], deltas: list[list[Change]], lengths: list[int]
+) -> None:
+    made: list[ObjectVersion] = base
+    try:
+        for delta in deltas:
+            made = apply(made, delta)
+    except DoesNotFit:
+        with pytest.raises(DoesNotFit):
+            laid_over(base, deltas, lengths)
+    else:
+        assert laid_over(base, deltas, lengths) == made
+
+
+@given(states, st.data(), block_lengths)
+def test_any_delta_laid_over_its_base_makes_the_state(
+    before: list[ObjectVersion], data: st.DataObject, lengths: list[int]
+) -> None:
+    after = made_of(before, data)
+    latest = made_of(after, data)
+    deltas = [list(changes_between(before, after)), list(changes_between(after, latest))]
+    assert laid_over(before, deltas, lengths) == latest
+
+
+def test_a_base_that_nothing_changes_passes_as_it_is() -> None:
+    blocks = in_blocks(restic_like(10), [3])
+    overlay = Overlay()
+    overlay.add([Removal(blocks[1].keys[0])])
+    made = list(overlay.over(blocks))
+    assert len(overlay) == 1
+    assert [one is other for one, other in zip(made, blocks, strict=True)] == [True, False, True, True]
+
+
+@given(restic_states, st.data(), block_lengths, block_lengths)
+def test_what_two_states_do_not_agree_on_is_told_once_in_key_order(
+    before: list[ObjectVersion], data: st.DataObject, lengths: list[int], other_lengths: list[int]
+) -> None:
+    after = made_of(before, data)
+    pairs = list(unlike(in_blocks(before, lengths), in_blocks(after, other_lengths)))
+    old, new = ({entry.key: entry for entry in entries} for entries in (before, after))
+    all_keys = sorted({*old, *new})
+    assert pairs == [(old.get(key), new.get(key)) for key in all_keys if old.get(key) != new.get(key)]
+    assert list(changes_of(pairs)) == list(changes_between(before, after))
+
+
+@pytest.mark.parametrize("at", [[0], [15, 16, 17], [4095], [4096], [5000, 9_999], range(0, 10_000, 97), range(10_000)])
+def test_differences_are_found_wherever_they_lie_in_a_large_state(at: Sequence[int]) -> None:
+    before = restic_like(10_000)
+    other = {number: replace(before[number], etag="another") for number in at}
+    after = [other.get(number, entry) for number, entry in enumerate(before)]
+    less = [entry for number, entry in enumerate(before) if number not in other]
+    one, two, three = in_blocks(before, [2_343]), in_blocks(after, [1_000, 7]), in_blocks(less, [999])
+    assert list(unlike(one, two)) == [(before[number], other[number]) for number in at]
+    assert list(unlike(one, three)) == [(before[number], None) for number in at]
+    assert list(unlike(three, one)) == [(None, before[number]) for number in at]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=4))
+def test_keys_ascend_where_each_is_after_the_one_before(found: list[str]) -> None:
+    assert ascend(map(ObjectKey, found)) == (found == sorted(set(found)))
 
 
 def test_a_strand_ends_where_its_deltas_pass_a_fifth_of_the_base_or_64_links() -> None:

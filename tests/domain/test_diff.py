@@ -1,5 +1,6 @@
 """What changed between two states, and what it means."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,24 +9,29 @@ from hypothesis import given
 from functions.domain.diff import Change, Difference, Totals, differences, totals
 from functions.domain.restic import FileType
 from functions.domain.values import ObjectVersion, VersionId
-from tests.builders import in_key_order, named, pack, states, version
+from tests.builders import in_blocks, in_key_order, named, pack, states, version
+
+
+def differing(before: list[ObjectVersion], after: list[ObjectVersion], lengths: Sequence[int] = ()) -> list[Difference]:
+    """Of both, in blocks of these lengths."""
+    return list(differences(in_blocks(before, lengths or [3]), in_blocks(after, lengths or [2, 5])))
 
 
 def only(before: list[ObjectVersion], after: list[ObjectVersion]) -> Difference:
-    (difference,) = differences(before, after)
+    (difference,) = differing(before, after)
     return difference
 
 
 def test_a_state_does_not_differ_from_itself() -> None:
     entries = in_key_order([version("config"), version(pack("a")), version(named("snapshots", "s"))])
-    assert list(differences(entries, entries)) == []
+    assert differing(entries, entries) == []
 
 
 def test_added_removed_and_replaced_keys_are_told_in_key_order() -> None:
     kept, old, new = version("config"), version(named("index", "i")), version(named("snapshots", "s"))
     before = in_key_order([kept, old, version(pack("a"), version_id="1")])
     after = in_key_order([kept, new, version(pack("a"), version_id="2")])
-    assert [(each.key, each.change) for each in differences(before, after)] == [
+    assert [(each.key, each.change) for each in differing(before, after)] == [
         (pack("a"), Change.REPLACED),
         (old.key, Change.REMOVED),
         (new.key, Change.ADDED),
@@ -34,7 +40,7 @@ def test_added_removed_and_replaced_keys_are_told_in_key_order() -> None:
 
 def test_only_key_version_and_size_make_a_difference() -> None:
     pinned = version("config")
-    assert list(differences([pinned], [replace(pinned, etag="other", storage_class="GLACIER")])) == []
+    assert differing([pinned], [replace(pinned, etag="other", storage_class="GLACIER")]) == []
 
 
 def test_an_entry_whose_size_differs_under_one_version_id_is_a_difference() -> None:
@@ -46,13 +52,16 @@ def test_an_entry_whose_size_differs_under_one_version_id_is_a_difference() -> N
 def test_keys_are_ordered_as_s3_orders_them_by_their_utf8_bytes() -> None:
     before = in_key_order([version("\uffff"), version("a")])
     after = in_key_order([version("\U0001f600"), version("a")])
-    assert [each.key for each in differences(before, after)] == ["\uffff", "\U0001f600"]
+    assert [each.key for each in differing(before, after)] == ["\uffff", "\U0001f600"]
 
 
+@pytest.mark.parametrize("length", [1, 2])
 @pytest.mark.parametrize("keys", [("b", "a"), ("a", "a")])
-def test_states_that_are_not_in_key_order_are_not_compared(keys: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match="key order"):
-        list(differences([version(key) for key in keys], []))
+def test_states_that_are_not_in_key_order_are_not_compared(keys: tuple[str, str], length: int) -> None:
+    wrong = [version(key) for key in keys]
+    for before, after in [(wrong, []), ([], wrong), (wrong, wrong)]:
+        with pytest.raises(ValueError, match="key order"):
+            differing(before, after, [length])
 
 
 @given(states, states)
@@ -61,7 +70,7 @@ def test_each_key_is_told_once_exactly_if_its_version_differs(
 ) -> None:
     old = {each.key: each for each in before}
     new = {each.key: each for each in after}
-    told = {each.key: (each.before, each.after) for each in differences(before, after)}
+    told = {each.key: (each.before, each.after) for each in differing(before, after)}
     assert list(told) == sorted(told, key=str.encode)
     for key in {*old, *new}:
         one, other = old.get(key), new.get(key)
@@ -73,7 +82,7 @@ def test_each_key_is_told_once_exactly_if_its_version_differs(
 
 @given(states, states)
 def test_the_other_way_round_added_is_removed(before: list[ObjectVersion], after: list[ObjectVersion]) -> None:
-    there, back = (totals(differences(*pair)) for pair in ((before, after), (after, before)))
+    there, back = (totals(differing(*pair)) for pair in ((before, after), (after, before)))
     opposite = {Change.ADDED: Change.REMOVED, Change.REMOVED: Change.ADDED, Change.REPLACED: Change.REPLACED}
     for (kind, change), sums in there.items():
         mirrored = back[kind, opposite[change]]
@@ -87,7 +96,7 @@ def test_the_other_way_round_added_is_removed(before: list[ObjectVersion], after
 def test_totals_count_objects_and_the_bytes_of_both_states_by_type_and_change() -> None:
     before = in_key_order([version(pack("a"), size=10), version(pack("b"), size=20), version("note.txt", size=1)])
     after = in_key_order([version(pack("a"), size=15, version_id="other"), version(named("index", "i"), size=7)])
-    assert totals(differences(before, after)) == {
+    assert totals(differing(before, after)) == {
         (FileType.PACK, Change.REPLACED): Totals(1, 10, 15, unexpected=1),
         (FileType.PACK, Change.REMOVED): Totals(1, 20, 0),
         (FileType.INDEX, Change.ADDED): Totals(1, 0, 7),

@@ -1,21 +1,35 @@
 """A state's entries are believed only when every digest of its header holds; and which state a person means."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from functions.domain import chunks
 from functions.domain.cut import take_cut
+from functions.domain.delta import Removal, unlike
 from functions.domain.keeping import DroppedState
-from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state, with_verdicts
-from functions.domain.roots import content_of, content_root, manifest_root
+from functions.domain.ledger import (
+    NoSuchState,
+    StateDamaged,
+    choose_state,
+    read_state,
+    stream_state,
+    stream_states,
+    with_verdicts,
+)
+from functions.domain.roots import attributes_root, content_of, content_root, manifest_root
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
-from functions.domain.values import AttemptId, ObjectVersion, RepositoryName, StateId
+from functions.domain.values import AttemptId, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Verdict
-from tests.builders import NOON, at, listing, pack, version
+from tests.builders import NOON, at, in_blocks, listing, pack, version
 from tests.domain import judging
 from tests.domain.judging import ALPHA, FAIL, HOLD, judge
+from tests.domain.test_chunks import restic_like
+from tests.fakes.ledger import FakeLedger
+from tests.strands import write
 
 ATTEMPT = AttemptId("attempt")
 ENTRIES = (version("config", version_id="1"), version(pack("a"), version_id="2"))
@@ -46,6 +60,21 @@ class StoredChunks:
 
     def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
         return self.stored[number] if attempt == ATTEMPT and number < len(self.stored) else None
+
+
+class CountingLedger(FakeLedger):
+    """It remembers which chunks were fetched from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[tuple[AttemptId, int]] = []
+
+    def chunk(self, attempt: AttemptId, number: int) -> bytes | None:
+        self.fetched.append((attempt, number))
+        return super().chunk(attempt, number)
+
+    def fetched_of(self, where: ChunkSet) -> list[int]:
+        return [number for attempt, number in self.fetched if attempt == where.attempt]
 
 
 def packed(*entries: ObjectVersion) -> tuple[bytes, ...]:
@@ -93,6 +122,128 @@ def test_chunks_that_the_header_names_with_another_content_root_are_refused() ->
     forged = header(*ENTRIES).model_copy(update={"content_root": content_root(content_of(ENTRIES[:1]))})
     with pytest.raises(StateDamaged, match=r"content root is .*, expected"):
         read_state(StoredChunks(packed(*ENTRIES)), forged)
+
+
+def test_chunks_that_the_header_names_with_another_attributes_root_are_refused() -> None:
+    others = [replace(entry, etag="another") for entry in ENTRIES]
+    forged = header(*ENTRIES).model_copy(update={"attributes_root": attributes_root(others)})
+    with pytest.raises(StateDamaged, match=r"attributes root is .*, expected"):
+        read_state(StoredChunks(packed(*ENTRIES)), forged)
+
+
+def test_a_state_with_another_number_of_entries_is_refused() -> None:
+    forged = header(*ENTRIES).model_copy(update={"objects": 3})
+    with pytest.raises(StateDamaged, match="has 2 entries, expected 3"):
+        read_state(StoredChunks(packed(*ENTRIES)), forged)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("order", [(1, 0), (0, 0)])
+def test_entries_that_are_not_in_key_order_are_refused_though_every_digest_holds(
+    order: tuple[int, ...], apart: bool
+) -> None:
+    entries = [ENTRIES[place] for place in order]
+    stored = tuple(chunk for entry in entries for chunk in packed(entry)) if apart else packed(*entries)
+    forged = header(*ENTRIES).model_copy(
+        update={
+            "chunks": ChunkSet(attempt=ATTEMPT, count=len(stored), digest=chunks.digest(stored)),
+            "manifest_root": manifest_root(entries),
+            "content_root": content_root(content_of(entries)),
+            "attributes_root": attributes_root(entries),
+        }
+    )
+    with pytest.raises(StateDamaged, match="not in key order"):
+        read_state(StoredChunks(stored), forged)
+
+
+def strand(*, size: int = 5) -> tuple[CountingLedger, list[StateHeader], list[list[ObjectVersion]]]:
+    """A base of forty entries in chunks of `size`, and two deltas on it."""
+    ledger = CountingLedger()
+    first = restic_like(40)
+    second = [entry for place, entry in enumerate(first) if place not in {3, 20}]
+    third = [
+        replace(entry, version_id=VersionId("other")) if place in {0, 20} else entry
+        for place, entry in enumerate(second)
+    ]
+    contents = [first, second, third]
+    headers = [write(ledger, entries, size=size) for entries in contents]
+    ledger.fetched.clear()
+    return ledger, headers, contents
+
+
+def test_a_state_streams_while_it_is_fetched() -> None:
+    ledger, headers, contents = strand()
+    stream = stream_state(ledger, headers[2])
+    block = next(stream)
+    assert ledger.fetched_of(headers[0].chunks) == [0]
+    assert [entry for each in [block, *stream] for entry in each.versions()] == contents[2]
+    assert sorted(ledger.fetched) == sorted(ledger.chunks)
+
+
+def test_what_streams_out_of_a_damaged_state_is_refused_at_the_end_at_the_latest() -> None:
+    """Every chunk can be read, but the last is another's."""
+    ledger, headers, contents = strand()
+    where = headers[0].chunks
+    forged = [replace(entry, version_id=VersionId("forged")) for entry in contents[0][-5:]]
+    ledger.chunks[where.attempt, where.count - 1] = next(chunks.encode(forged))
+    for header in headers:
+        stream = stream_state(ledger, header)
+        next(stream)
+        with pytest.raises(StateDamaged):
+            list(stream)
+
+
+def test_a_delta_that_does_not_fit_its_base_is_refused_though_its_digest_holds() -> None:
+    ledger, headers, _ = strand()
+    misfit = next(chunks.encode_delta([Removal(pack("not there"))]))
+    forged = headers[1].model_copy(
+        update={"chunks": ChunkSet(attempt=AttemptId("forged"), count=1, digest=chunks.digest([misfit]))}
+    )
+    ledger.chunks[AttemptId("forged"), 0] = misfit
+    with pytest.raises(StateDamaged, match="removes what is not there"):
+        read_state(ledger, forged)
+
+
+def test_two_states_on_one_base_are_gone_through_side_by_side_and_the_base_is_fetched_once() -> None:
+    ledger, headers, contents = strand()
+    for one, other in [(1, 2), (0, 2), (2, 1), (2, 2)]:
+        ledger.fetched.clear()
+        found = list(unlike(*stream_states(ledger, headers[one], headers[other])))
+        assert found == list(unlike(in_blocks(contents[one], [9]), in_blocks(contents[other], [9])))
+        assert ledger.fetched_of(headers[0].chunks) == list(range(8))
+
+
+def test_two_states_on_different_bases_are_gone_through_side_by_side() -> None:
+    ledger, headers, contents = strand()
+    other = write(ledger, contents[0][5:], base=True)
+    assert list(unlike(*stream_states(ledger, headers[0], other))) == [(entry, None) for entry in contents[0][:5]]
+
+
+def test_of_two_states_side_by_side_each_is_proven() -> None:
+    ledger, headers, _ = strand()
+    forged = headers[2].model_copy(update={"manifest_root": headers[1].manifest_root})
+    for pair in ((forged, headers[1]), (headers[1], forged)):
+        with pytest.raises(StateDamaged, match="manifest root is"):
+            list(unlike(*stream_states(ledger, *pair)))
+
+
+@given(st.data())
+def test_damage_anywhere_in_the_chunks_of_a_strand_never_makes_a_wrong_state(data: st.DataObject) -> None:
+    ledger, headers, _ = strand(size=data.draw(st.sampled_from([0, 7])))
+    place = data.draw(st.sampled_from(sorted(ledger.chunks)))
+    chunk = bytearray(ledger.chunks[place])
+    match data.draw(st.sampled_from(["changed", "cut", "longer"])):
+        case "changed":
+            chunk[data.draw(st.integers(0, len(chunk) - 1))] ^= data.draw(st.integers(1, 255))
+        case "cut":
+            del chunk[data.draw(st.integers(0, len(chunk) - 1)) :]
+        case "longer":
+            chunk += data.draw(st.binary(min_size=1, max_size=9))
+    ledger.chunks[place] = bytes(chunk)
+    with pytest.raises(StateDamaged):
+        read_state(ledger, headers[2])
+    with pytest.raises(StateDamaged):
+        list(unlike(*stream_states(ledger, headers[0], headers[2])))
 
 
 def chain(length: int, *, busy: tuple[int, ...] = ()) -> list[StateHeader]:

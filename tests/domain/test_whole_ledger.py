@@ -12,6 +12,7 @@ from functions.domain.state import Head, StateHeader
 from functions.domain.values import Digest, RepositoryName, StateId
 from functions.domain.whole_ledger import LedgerBroken, Proven, prove_ledger
 from tests.builders import NOON, version
+from tests.domain.test_ledger import CountingLedger
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.ports import FakeAnchorReader
 from tests.record.lived import lived
@@ -30,14 +31,15 @@ class Anchored:
             yield Anchor(generation, Head.parse(content).state, content)
 
 
-def a_ledger() -> tuple[FakeLedger, Anchored, list[StateHeader]]:
+def a_ledger() -> tuple[CountingLedger, Anchored, list[StateHeader]]:
     """A base, a delta, the same again, two more deltas, a base and a delta."""
-    ledger = FakeLedger()
+    ledger = CountingLedger()
     headers: list[StateHeader] = []
     heads: dict[int, bytes] = {}
     for keys in ("abcdef", "abcdefg", "abcdefg", "abcdfg", "abcdfgh", "xyz", "vwxyz"):
         headers.append(write(ledger, [version(key) for key in keys], base=keys == "xyz"))
         heads[headers[-1].generation] = Head.of(headers[-1]).canonical()
+    ledger.fetched.clear()
     assert [header.kind for header in headers] == ["base", "delta", "same", "delta", "delta", "base", "delta"]
     return ledger, Anchored(heads), headers
 
@@ -54,6 +56,12 @@ def test_a_whole_ledger_holds_and_each_state_is_told_as_it_is_proven() -> None:
     assert (proven.states, proven.bases, proven.deltas, proven.dropped, proven.anchored) == (7, 2, 4, 0, 7)
     assert proven.entries == sum(header.objects for header in headers if header.kind != "same")
     assert proven.head == Head.of(headers[-1])
+
+
+def test_each_chunk_is_fetched_once_however_many_states_lie_on_it() -> None:
+    ledger, anchored, _ = a_ledger()
+    walk(ledger, anchored)
+    assert sorted(ledger.fetched) == sorted(ledger.chunks)
 
 
 def test_what_record_wrote_holds() -> None:

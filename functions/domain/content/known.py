@@ -7,12 +7,13 @@ Security rules:
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from functions.domain.content.files import NotThePlan, read_batch, read_plan
 from functions.domain.content.plan import VersionName, name_of
 from functions.domain.content.sets import VerifiedSet
 from functions.domain.documents import UnreadableDocument
-from functions.domain.ledger import StateDamaged, read_state
+from functions.domain.ledger import StateDamaged, stream_state
 from functions.domain.ports import LedgerReader, RecordReader, VerifiedSets
 from functions.domain.restic import promised_sha256
 from functions.domain.state import ChunkSet, StateHeader
@@ -77,7 +78,8 @@ class Memory:
         if known is None:
             if len(self._entries) == MOST_STATES:
                 return frozenset()
-            known = self._entries[header.chunks] = frozenset(map(name_of, read_state(self.ledger, header)))
+            named = (zip(run.keys, run.version_ids, strict=True) for run in stream_state(self.ledger, header))
+            known = self._entries[header.chunks] = frozenset(chain.from_iterable(named))
         return known
 
     def _unread(self, one: VerifiedSet) -> Iterator[VersionName]:
