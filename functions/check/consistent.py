@@ -50,9 +50,10 @@ from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion,
 from functions.domain.verdict import CheckLevel, Judged, Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.listing import S3VersionLister
 from functions.storage.notices import SnsNotifier
 from functions.storage.plans import DynamoApprovals
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader

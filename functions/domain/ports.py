@@ -4,7 +4,7 @@
 repository's bucket and prefix, to one target, or to one table; keys are relative to the prefix.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,12 +12,13 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from functions.domain.bucket_policy import Statement
+from functions.domain.columns import Columns
 from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.content.plan import VersionName
 from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.findings import Acknowledgement
-from functions.domain.keeping import DroppedState, Held, Hold
+from functions.domain.keeping import DroppedState, Held, Hold, Restoring
 from functions.domain.locks.report import LockReport
 from functions.domain.locks.rules import Lock
 from functions.domain.notices import Notice
@@ -27,6 +28,8 @@ from functions.domain.posture.news import LastPosture
 from functions.domain.prune.approval import Approval, ShelvedPlan
 from functions.domain.prune.deleting import DeleteOutcome, Doomed
 from functions.domain.prune.lease import Lease
+from functions.domain.ranges import KeyRange
+from functions.domain.restic import FileType
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import (
     AttemptId,
@@ -65,8 +68,24 @@ class BucketConfiguration(Protocol):
 class VersionLister(Protocol):
     """Needs s3:ListBucketVersions."""
 
+    def blocks(self, expected: Mapping[FileType, int] | None = None) -> Iterator[Columns]:
+        """Every version and delete marker under the prefix, in S3's order: keys ascend, newest entry first.
+
+        A block is never empty, and the entries of a key may go over from one to the next. `expected` is how many
+        objects of each type there are about, if that is known: it makes a large listing quicker, and no other.
+        """
+        ...
+
     def versions(self) -> Listing:
-        """Every version and delete marker under the prefix, in S3's order: keys ascend, newest entry first."""
+        """The same, each entry as an object."""
+        ...
+
+
+class RangeLister(Protocol):
+    """Needs s3:ListBucketVersions."""
+
+    def within(self, ranges: Sequence[KeyRange]) -> Generator[Columns]:
+        """Every version and delete marker of ranges that follow one another, in S3's order."""
         ...
 
 
@@ -354,6 +373,14 @@ class AttemptClosed(Exception):
 
 class AttemptNotClosed(Exception):
     """The attempt is open or committed: its chunks must stay; nothing was deleted."""
+
+
+class RangesWorkflow(Protocol):
+    """Needs states:StartExecution on the workflow that lists ranges. Only record has one."""
+
+    def start(self, execution: str, document: str) -> None:
+        """Start it under that name, with that input; again with the same is no change."""
+        ...
 
 
 # --- secrets ---------------------------------------------------------------------------------------
@@ -693,6 +720,39 @@ class Holds(Protocol):
         ...
 
 
+class RestoreAnnouncer(Protocol):
+    """Needs dynamodb:PutItem on the operations table, partitions `restoring#*`, and dynamodb:ConditionCheckItem on the
+    ledger, partitions `dropped#*`. Only plan-restore has one."""
+
+    def announce(self, repository: RepositoryName, generation: int, restoring: Restoring) -> None:
+        """Say that a restore of a state is under way, in one transaction with the state not being dropped.
+
+        What the same execution said before stands. Raises StateDropped.
+        """
+        ...
+
+
+class RestoreEnder(Protocol):
+    """Needs dynamodb:DeleteItem on the operations table, partitions `restoring#*`. Only end-restore has one."""
+
+    def end(self, repository: RepositoryName, execution: str) -> None:
+        """Take back what that execution announced, if it did."""
+        ...
+
+
+class AnnouncedRestores(Protocol):
+    """Needs dynamodb:Query and dynamodb:DeleteItem on the operations table, partitions `restoring#*`. Reads are
+    strongly consistent. Only lease-prune has one."""
+
+    def under_way(self, repository: RepositoryName) -> tuple[Restoring, ...]:
+        """What restores announced and nobody took back, the first one first. Raises UnreadableDocument."""
+        ...
+
+    def forget(self, repository: RepositoryName, restoring: Restoring) -> None:
+        """Take an announcement away if it is still exactly as it was read; any other stays."""
+        ...
+
+
 class HoldLog(Holds, Protocol):
     """Needs dynamodb:PutItem and dynamodb:DeleteItem on the operations table, partitions `hold#*`, and
     dynamodb:ConditionCheckItem on the ledger as well. Only `hold` has one."""
@@ -742,15 +802,20 @@ class LeaseTaken(Exception):
 
 
 class ExecutionStatus(Protocol):
-    """Needs states:DescribeExecution on executions of the prune's workflow. Only lease-prune has one."""
+    """Needs states:DescribeExecution on executions of one workflow: the prune's or the restore's. Only lease-prune has
+    them."""
 
     def ended(self, execution: str) -> datetime | None:
-        """When it ended; None: it did not yet. Raises UnknownExecution."""
+        """When it ended; None: it did not yet. Raises UnknownExecution, NotAnswered."""
         ...
 
 
 class UnknownExecution(Exception):
     """Step Functions knows no such execution: it ended months ago, or its workflow is gone."""
+
+
+class NotAnswered(Exception):
+    """Step Functions did not say what became of an execution; nothing was decided."""
 
 
 class StateDropper(Protocol):

@@ -77,9 +77,10 @@ from functions.domain.values import ObjectKey, RepositoryName, StateId, VersionG
 from functions.domain.verdict import Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.listing import S3VersionLister
 from functions.storage.locks import DynamoLockReports, S3Retentions
 from functions.storage.notices import SnsNotifier
 from functions.storage.verdicts import DynamoVerdictReader

@@ -86,10 +86,11 @@ from functions.domain.state import StateHeader
 from functions.domain.values import ObjectKey, Versioning
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3KeyHistories
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.deleter import S3PendingUploads, S3VersionDeleter
 from functions.storage.holds import DynamoHolds, DynamoLeaseReader
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.listing import S3KeyHistories
 from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from functions.storage.records import S3RecordReader, S3RecordWriter
 from functions.storage.verdicts import DynamoVerdictReader

@@ -74,9 +74,10 @@ from functions.domain.values import Severity, StateId, VersionId, Versioning
 from functions.domain.verdict import CheckLevel, Outcome, SeenFinding, Verdict, newest_outcomes, seen
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.holds import DynamoHolds
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.listing import S3VersionLister
 from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from functions.storage.records import S3RecordWriter
 from functions.storage.verdicts import DynamoVerdictReader

@@ -60,8 +60,9 @@ from functions.domain.values import VersionGone
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoLedgerReader
+from functions.storage.listing import S3VersionLister
 from functions.storage.notices import SnsNotifier
 from functions.storage.prunes import DynamoPruneReports
 from functions.storage.records import S3RecordReader, S3RecordWriter

@@ -50,9 +50,10 @@ from functions.record.answering import RecordFunction, logger
 from functions.record.judging import Past, damaged_states, judge_listing, judge_state, look_back
 from functions.record.packing import Packed, pack
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.content import DynamoVerifiedSets
 from functions.storage.ledger import DynamoRecordingLedger
+from functions.storage.listing import S3VersionLister
 from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoFindingLog
 from functions.storage.plans import DynamoApprovals

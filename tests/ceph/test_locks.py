@@ -15,7 +15,8 @@ from functions.domain.repositories import Repository
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, ObjectKey, VersionGone, VersionId
 from functions.locks.extend_retention import LockPorts, extend_retention
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
+from functions.storage.listing import S3VersionLister
 from functions.storage.locks import S3Retentions
 from tests.ceph.gateway import Gateway
 from tests.ceph.test_wall import client

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from functions.domain.cut import take_cut
 from functions.domain.values import ObjectVersion
-from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader
+from functions.storage.listing import S3VersionLister
 from functions.storage.target import S3TargetLister, S3VersionCopier
 from tests.ceph.gateway import Gateway, Key
 from tests.contract.reading import refused

@@ -21,8 +21,9 @@ from functions.domain.ports import PasswordUnavailable
 from functions.domain.repositories import Configuration
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
+from functions.storage.listing import S3VersionLister
 from functions.storage.verdicts import DynamoVerdictReader
 from tests.domain.structure.conftest import originals  # noqa: F401 - a fixture
 from tests.domain.structure.repositories import PASSWORD, MadeByRestic

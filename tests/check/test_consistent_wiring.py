@@ -19,8 +19,9 @@ from functions.domain.cut import take_cut
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
+from functions.storage.listing import S3VersionLister
 from functions.storage.verdicts import DynamoVerdictReader
 from tests.builders import named, pack
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from functions.domain import ports as domain
 from functions.domain.structure.reading import RangedReader
 from functions.domain.values import Digest, VersionId
-from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3RangedReader, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader, S3RangedReader
 from functions.storage.holds import DynamoHoldLog, DynamoPruneLease
 from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger, DynamoStateDropper
+from functions.storage.listing import S3VersionLister
 from functions.storage.locks import S3Retentions
 from functions.storage.operations import DynamoFindingLog, DynamoReportLog
 from functions.storage.records import S3HeadAnchor, S3RecordReader, S3RecordWriter
+from functions.storage.restores import DynamoAnnouncedRestores, DynamoRestoreAnnouncer, DynamoRestoreEnder
 from functions.storage.target import S3TargetLister, S3TargetReader, S3VersionCopier
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
 from tests.contract.backends import Backend
@@ -263,6 +265,9 @@ class Tables(ABC):
     dropper: domain.StateDropper
     holds: domain.HoldLog
     lease: domain.PruneLease
+    announcer: domain.RestoreAnnouncer
+    ender: domain.RestoreEnder
+    announced: domain.AnnouncedRestores
 
     @abstractmethod
     def report(self, repository: str, execution: str) -> bytes:
@@ -284,6 +289,7 @@ class MemoryTables(Tables):
         self.verdict_log = self.verdicts = self._verdicts = FakeVerdicts()
         self.acknowledgement_log = self.acknowledgements = FakeAcknowledgements()
         self.holds, self.lease = (holds := FakeHolds(ledger)), (lease := FakeLease())
+        self.announcer = self.ender = self.announced = holds
         self.dropper = FakeStateDropper(ledger, holds, lease)
 
     def report(self, repository: str, execution: str) -> bytes:
@@ -322,6 +328,9 @@ class StorageTables(Tables):
         self.acknowledgement_log = self.acknowledgements = DynamoAcknowledgements(client, self._operations)
         self.holds = DynamoHoldLog(client, self._operations, ledger, pause=lambda _: None)
         self.lease = DynamoPruneLease(client, self._operations)
+        self.announcer = DynamoRestoreAnnouncer(client, self._operations, ledger, pause=lambda _: None)
+        self.ender = DynamoRestoreEnder(client, self._operations)
+        self.announced = DynamoAnnouncedRestores(client, self._operations)
         self.dropper = DynamoStateDropper(client, ledger, self._operations, pause=lambda _: None)
 
     def report(self, repository: str, execution: str) -> bytes:

@@ -5,6 +5,7 @@ from datetime import UTC
 import pytest
 
 from functions.domain.ports import TargetDenied, TargetGone, TargetMissing
+from functions.domain.restic import FileType
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -39,6 +40,21 @@ def test_a_lister_gives_relative_keys_in_s3s_order_with_the_newest_entry_first(p
     assert [(entry.key, entry.version_id, type(entry)) for entry in entries] == expected
     assert {entry.size for entry in entries if isinstance(entry, ObjectVersion)} == {5, 10}
     assert all(entry.last_modified.tzinfo is UTC and entry.last_modified.microsecond == 0 for entry in entries)
+
+
+def test_blocks_hold_what_is_listed_whatever_was_expected(ports: Ports) -> None:
+    bucket = ports.bucket()
+    for key in (*ODD, "data/80/80000000", "data/80/8000", "index/0", "snapshots/f", "z"):
+        ports.put(bucket, f"repo/{key}")
+        ports.hide(bucket, f"repo/{key}")
+        ports.put(bucket, f"repo/{key}", b"second one")
+    lister = ports.lister(bucket, "repo/")
+    entries = list(lister.versions())
+    for expected in (None, {}, {FileType.PACK: 16_000}, {FileType.PACK: 90_000, FileType.SNAPSHOT: 90_000}):
+        blocks = list(lister.blocks(expected))
+        assert all(map(len, blocks))
+        assert [entry for block in blocks for entry in block.entries()] == entries
+    assert len(entries) == 3 * 11
 
 
 def test_a_listed_version_carries_its_etag_without_quotes_and_its_class(ports: Ports) -> None:

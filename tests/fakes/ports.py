@@ -4,12 +4,15 @@ Each is bound to one principal (`by`), so that a test can take a permission away
 same rules over these and over functions/storage.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
+from functions.domain.columns import Columns
 from functions.domain.ports import Anchor, TargetChanged, TargetDenied, TargetGone, TargetMissing
+from functions.domain.restic import FileType
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -74,6 +77,12 @@ class FakeVersionLister:
     bucket: str
     key_prefix: str = ""
     by: str = OWNER
+
+    def blocks(self, expected: Mapping[FileType, int] | None = None) -> Iterator[Columns]:
+        # Blocks so short that the entries of most keys go over from one to the next.
+        entries = self.versions()
+        while few := list(islice(entries, 3)):
+            yield Columns.of(few)
 
     def versions(self) -> Listing:
         for entry in paged(self.s3, self.bucket, self.key_prefix, self.by):

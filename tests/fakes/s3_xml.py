@@ -127,19 +127,23 @@ def _common_prefixes(prefixes: Iterable[str], encoding: str) -> list[str]:
 
 def _listed_version(entry: ListedVersion, encoding: str) -> str:
     version = entry.version
-    which = tag("VersionId", version.version_id) + tag("IsLatest", str(entry.is_latest).lower())
+    start = tag("Key", _key(version.key, encoding)) + tag("VersionId", version.version_id)
+    start += tag("IsLatest", str(entry.is_latest).lower()) + tag("LastModified", timestamp(version.last_modified))
     if version.is_delete_marker:
-        key = tag("Key", _key(version.key, encoding))
-        return group("DeleteMarker", key, which, tag("LastModified", timestamp(version.last_modified)), _OWNER)
-    return group("Version", _listed(version, encoding), which, _OWNER)
+        return group("DeleteMarker", start, _OWNER)
+    return group("Version", start, _content(version), _OWNER, tag("StorageClass", version.storage_class))
 
 
 def _listed(version: Version, encoding: str) -> str:
-    content = tag("Key", _key(version.key, encoding)) + tag("LastModified", timestamp(version.last_modified))
-    content += tag("ETag", f'"{version.etag}"')
+    start = tag("Key", _key(version.key, encoding)) + tag("LastModified", timestamp(version.last_modified))
+    return start + _content(version) + tag("StorageClass", version.storage_class)
+
+
+def _content(version: Version) -> str:
+    content = tag("ETag", f'"{version.etag}"')
     for algorithm in version.checksums:
         content += tag("ChecksumAlgorithm", algorithm) + tag("ChecksumType", version.checksum_type)
-    return content + tag("Size", version.size) + tag("StorageClass", version.storage_class)
+    return content + tag("Size", version.size)
 
 
 def deletions(outcome: Deletions, quiet: bool) -> bytes:

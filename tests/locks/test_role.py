@@ -11,7 +11,8 @@ from functions.domain.locks.rules import Lock, lock_until
 from functions.domain.ports import LockRefused
 from functions.domain.repositories import Configuration
 from functions.domain.values import ObjectKey, VersionId
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
+from functions.storage.listing import S3VersionLister
 from functions.storage.locks import S3Retentions
 from infra.arns import Arns
 from infra.locks import _permissions

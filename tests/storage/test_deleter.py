@@ -16,12 +16,13 @@ from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
 from functions.domain.prune.deleting import Answer, Doomed, Refusal, outcome_of
 from functions.domain.prune.histories import is_flooded
 from functions.domain.values import ObjectKey, VersionId
-from functions.storage.bucket import MalformedListing, S3KeyHistories, S3VersionLister
 from functions.storage.deleter import S3PendingUploads, S3VersionDeleter, UploadsUnlisted
+from functions.storage.listing import S3KeyHistories, S3VersionLister
+from functions.storage.pages import MalformedListing
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_model import Limits
 from tests.fakes.s3_server import S3Server
-from tests.storage.test_bucket import canned, entry, page, truncated
+from tests.storage.canned import canned, entry, page, truncated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -20,7 +20,7 @@ from functions.domain.locks.rules import Lock
 from functions.domain.ports import LockRefused
 from functions.domain.values import DeleteMarker, ObjectKey, RepositoryName, StateId, VersionGone, VersionId
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3VersionLister
+from functions.storage.listing import S3VersionLister
 from functions.storage.locks import DynamoLockReports, S3Retentions
 from tests.builders import NOON, at, sha256
 from tests.fakes.s3 import FakeS3
