@@ -21,12 +21,13 @@ from functions.domain.names import Names
 from functions.domain.ports import AcknowledgementReader, ApprovalReader, PlanReader, RecordReader
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
-from functions.storage.holds import DynamoHolds
+from functions.storage.holds import DynamoHolds, StepFunctionsStatus
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.locks import DynamoLockReports
 from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from functions.storage.prunes import DynamoPruneReports
 from functions.storage.records import S3RecordReader
+from functions.storage.restores import DynamoAnnouncedRestores, DynamoRestoreReports
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictReader
 
 if TYPE_CHECKING:
@@ -185,6 +186,19 @@ class Deployment:
     @cached_property
     def prunes(self) -> DynamoPruneReports:
         return DynamoPruneReports(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def announced_restores(self) -> DynamoAnnouncedRestores:
+        return DynamoAnnouncedRestores(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def restore_executions(self) -> StepFunctionsStatus:
+        workflow = self.arn("states", f"stateMachine:{self.names.restore_workflow}")
+        return StepFunctionsStatus(self.aws.stepfunctions, workflow)
+
+    @cached_property
+    def restore_reports(self) -> DynamoRestoreReports:
+        return DynamoRestoreReports(self.aws.dynamodb, self.names.operations)
 
     @cached_property
     def locks(self) -> DynamoLockReports:

@@ -21,6 +21,7 @@ from cli import (
     pruning,
     recording,
     repositories,
+    restores,
     restoring,
     states,
 )
@@ -37,6 +38,7 @@ from cli.views import plans as plans_view
 from cli.views import pruning as pruning_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
+from cli.views import restores as restores_view
 from cli.views import restoring as restoring_view
 from cli.views import states as states_view
 from cli.views.progress import watch
@@ -516,6 +518,20 @@ def restore(
             begun = restoring.finish(deployed, begun)
         screen.result(begun, lambda: restoring_view.show(begun))
         raise typer.Exit(begun.exit_code)
+
+
+@app.command("restores")
+def restores_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many that have ended.")] = 20,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """The repository's restores: those under way, and what the others came to, newest first."""
+    with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
+        found = restores.restores(deployed, repository, limit)
+        screen.result(found, lambda: restores_view.show(found))
 
 
 def _watch(screen: Screen, steps: Iterator[Progress], goes_on: str) -> None:

@@ -18,6 +18,7 @@ from infra.access import (
     HOLDS,
     PLANS,
     PRUNE_LEASE,
+    RESTORES,
     TASK_TOKENS,
     append_to_operations,
     list_versions,
@@ -73,7 +74,10 @@ class PruneSteps:
             permissions=_lease(arns),
             timeout=cdk.Duration.minutes(1),
             memory_mb=512,
-            environment={"RWM_PRUNE_WORKFLOW": arns.state_machine(arns.names.prune_workflow)},
+            environment={
+                "RWM_PRUNE_WORKFLOW": arns.state_machine(arns.names.prune_workflow),
+                "RWM_RESTORE_WORKFLOW": arns.state_machine(arns.names.restore_workflow),
+            },
         )
         self.drop_states = Step(
             scope,
@@ -171,7 +175,7 @@ def _ask_approval(arns: Arns) -> list[Permission]:
 
 def _lease(arns: Arns) -> list[Permission]:
     return [
-        read_operations(arns, because="who has the lease"),
+        read_operations(arns, because="who has the lease, and which restores are under way"),
         allow(
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
@@ -180,9 +184,15 @@ def _lease(arns: Arns) -> list[Permission]:
             when=only_partitions(PRUNE_LEASE),
         ),
         allow(
+            "dynamodb:DeleteItem",
+            on=arns.operations,
+            because="takes away what a restore announced that ended without its last step",
+            when=only_partitions(RESTORES),
+        ),
+        allow(
             "states:DescribeExecution",
-            on=arns.executions(arns.names.prune_workflow),
-            because="whether the execution that has the lease has ended",
+            on=[arns.executions(workflow) for workflow in (arns.names.prune_workflow, arns.names.restore_workflow)],
+            because="whether the execution that has the lease, or that announced a restore, has ended",
             wildcard="an execution is named when it is started",
         ),
     ]

@@ -184,12 +184,13 @@ class PruneWorkflow(Construct):
         return ask
 
     def _leased(self, following: sfn.IChainable) -> sfn.IChainable:
+        held = self._fail("Not leased", _STOPPED, "{% $parse($failure.Cause).errorMessage %}")
         take = self._invoke(
             "Take lease",
             self._steps.lease,
             {**_who(), "action": "take"},
             assign={"token": "{% $states.result.Payload.token %}"},
-            stops={"LeaseHeld": self._fail("Not leased", _STOPPED, "{% $parse($failure.Cause).errorMessage %}")},
+            stops={"LeaseHeld": held, "RestoreUnderWay": held},
         )
         take.next(following)
         return take

@@ -1,7 +1,10 @@
-"""Restoring, bucket to bucket: plan -> copy (a Distributed Map over the plan's batches) -> verify.
+"""Restoring, bucket to bucket: plan -> copy (a Distributed Map over the plan's batches) -> verify -> end.
 
-The plan decides; what is copied is the manifest that it wrote, pinned by its version id. Verify always runs
-once there is a plan, whatever became of the copies, because it alone says what is missing.
+The plan announces the restore and decides; what is copied is the manifest that it wrote, pinned by its version id.
+Verify always runs once there is a plan, whatever became of the copies, because it alone says what is missing.
+
+End runs last, however it went: until then no prune of the repository drops or deletes. So each failure is remembered,
+and told after it. What fails ends in a Fail state, which a redrive of Step Functions only enters again.
 """
 
 import aws_cdk as cdk
@@ -12,8 +15,11 @@ from constructs import Construct
 
 from infra.access import (
     ANY_TARGET,
+    DROPPED,
+    RESTORES,
     append_to_operations,
     look_at_targets,
+    only_partitions,
     read_states,
     read_versions,
     tell_gone_from_denied,
@@ -21,14 +27,23 @@ from infra.access import (
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens, deny
-from infra.workflow import for_each_batch, retry_lambda_trouble, retry_out_of_time, state_machine
+from infra.workflow import (
+    EXECUTION,
+    NOTHING,
+    NULL,
+    REMEMBERED,
+    for_each_batch,
+    retry_lambda_trouble,
+    retry_out_of_time,
+    state_machine,
+)
 
 PARALLEL_BATCHES = 20
 LONGEST_RESTORE = cdk.Duration.days(7)
 
 
 class Restore(Construct):
-    """The restore workflow and its three functions."""
+    """The restore workflow and its four functions."""
 
     def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, code: lambda_.Code) -> None:
         super().__init__(scope, construct_id)
@@ -37,7 +52,7 @@ class Restore(Construct):
             "Plan",
             step="plan-restore",
             handler="functions.restore.plan.handler",
-            description="Plans a restore: which object versions go where, or why it is refused",
+            description="Announces a restore and plans it: which object versions go where, or why it is refused",
             arns=arns,
             code=code,
             permissions=_plan_permissions(arns),
@@ -68,12 +83,24 @@ class Restore(Construct):
             timeout=cdk.Duration.minutes(5),
             memory_mb=1024,
         )
+        self.end = Step(
+            self,
+            "End",
+            step="end-restore",
+            handler="functions.restore.end.handler",
+            description="Takes back that a restore is under way, so that prunes go on",
+            arns=arns,
+            code=code,
+            permissions=_end_permissions(arns),
+            timeout=cdk.Duration.minutes(1),
+            memory_mb=512,
+        )
         self.workflow = state_machine(
             self,
             name=arns.names.restore_workflow,
             step="restore",
             definition=self._definition(arns),
-            invokes=("plan-restore", "copy-batch", "verify-restore"),
+            invokes=("plan-restore", "copy-batch", "verify-restore", "end-restore"),
             manifests="restores/*",
             arns=arns,
             timeout=LONGEST_RESTORE,
@@ -81,27 +108,7 @@ class Restore(Construct):
         cdk.CfnOutput(cdk.Stack.of(self), "RestoreWorkflow", value=self.workflow.state_machine_arn)
 
     def _definition(self, arns: Arns) -> sfn.IChainable:
-        failed = sfn.Fail.jsonata(self, "Failed", error="{% $failure.Error %}", cause="{% $failure.Cause %}")
-        remember = {"failure": "{% $states.errorOutput %}"}
-
-        plan = tasks.LambdaInvoke.jsonata(
-            self,
-            "Plan restore",
-            lambda_function=self.plan.function,
-            assign={"plan": "{% $states.result.Payload %}", "repository": "{% $states.input.repository %}"},
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(plan)
-        refused = sfn.Fail.jsonata(
-            self,
-            "Refused",
-            error="RestoreRefused",
-            # Lambda gives the exception as JSON; people want its message.
-            cause="{% $parse($failure.Cause).errorMessage %}",
-        )
-        plan.add_catch(refused, errors=["RestoreRefused"], assign=remember)
-        plan.add_catch(failed, errors=["States.ALL"], assign=remember)
-
+        end = self._end()
         verify = tasks.LambdaInvoke.jsonata(
             self,
             "Verify restore",
@@ -110,38 +117,83 @@ class Restore(Construct):
                 {
                     "plan": "{% $plan.plan %}",
                     "plan_version": "{% $plan.plan_version %}",
-                    "repository": "{% $repository %}",
-                    "execution": "{% $states.context.Execution.Name %}",
+                    "repository": "{% $asked.repository %}",
+                    "execution": EXECUTION,
                 }
             ),
-            outputs="{% $states.result.Payload %}",
+            assign={"report": "{% $states.result.Payload %}"},
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(verify)
-        verify.add_catch(failed, errors=["States.ALL"], assign=remember)
+        verify.add_catch(end, errors=["States.ALL"], assign=dict(REMEMBERED), outputs=NOTHING)
+        verify.next(end)
 
         copies = self._copies(arns)
         # Also when the map itself failed: what is missing, only verify can say.
         copies.add_catch(verify, errors=["States.ALL"])
 
-        restored = sfn.Pass.jsonata(self, "Restored")
-        incomplete = sfn.Fail.jsonata(
+        plan = tasks.LambdaInvoke.jsonata(
             self,
-            "Incomplete",
-            error="RestoreIncomplete",
-            cause="{% $string($states.input) %}",
+            "Plan restore",
+            lambda_function=self.plan.function,
+            # Whatever else was asked goes along, so that plan can refuse it by its name.
+            payload=sfn.TaskInput.from_text("{% $merge([$asked, {'execution': $states.context.Execution.Name}]) %}"),
+            assign={"plan": "{% $states.result.Payload %}"},
+            outputs=NOTHING,
+            retry_on_service_exceptions=False,
         )
+        retry_lambda_trouble(plan)
+        plan.add_catch(end, errors=["States.ALL"], assign=dict(REMEMBERED), outputs=NOTHING)
         plan.next(
             sfn.Choice.jsonata(self, "Anything to copy?")
             .when(sfn.Condition.jsonata("{% $plan.batches > 0 %}"), copies.next(verify))
             .otherwise(verify)
         )
-        verify.next(
-            sfn.Choice.jsonata(self, "Complete?")
-            .when(sfn.Condition.jsonata("{% $states.input.complete = true %}"), restored)
+        return sfn.Pass.jsonata(
+            self,
+            "Begin",
+            assign={"asked": "{% $states.input %}", "failure": NULL, "report": NULL},
+            outputs=NOTHING,
+        ).next(plan)
+
+    def _end(self) -> sfn.IChainable:
+        """What everything leads to: the announcement is taken back, then it is told how the restore went."""
+        refused = sfn.Fail.jsonata(
+            self,
+            "Refused",
+            error="RestoreRefused",
+            # Lambda gives the exception as JSON; people want its message.
+            cause="{% $parse($failure.Cause).errorMessage %}",
+        )
+        failed = sfn.Fail.jsonata(self, "Failed", error="{% $failure.Error %}", cause="{% $failure.Cause %}")
+        restored = sfn.Pass.jsonata(self, "Restored", outputs="{% $report %}")
+        incomplete = sfn.Fail.jsonata(
+            self,
+            "Incomplete",
+            error="RestoreIncomplete",
+            cause="{% $string($report) %}",
+        )
+        how = (
+            sfn.Choice.jsonata(self, "How did it go?")
+            .when(sfn.Condition.jsonata("{% $failure != null and $failure.Error = 'RestoreRefused' %}"), refused)
+            .when(sfn.Condition.jsonata("{% $failure != null %}"), failed)
+            .when(sfn.Condition.jsonata("{% $report.complete = true %}"), restored)
             .otherwise(incomplete)
         )
-        return plan
+        end = tasks.LambdaInvoke.jsonata(
+            self,
+            "End restore",
+            lambda_function=self.end.function,
+            payload=sfn.TaskInput.from_object({"repository": "{% $asked.repository %}", "execution": EXECUTION}),
+            outputs=NOTHING,
+            retry_on_service_exceptions=False,
+        )
+        retry_lambda_trouble(end)
+        # The next prune takes the announcement of an execution away that has ended.
+        end.add_catch(how, errors=["States.ALL"], outputs=NOTHING)
+        end.next(how)
+        return end
 
     def _copies(self, arns: Arns) -> sfn.DistributedMap:
         copy = tasks.LambdaInvoke.jsonata(
@@ -181,6 +233,18 @@ def _plan_permissions(arns: Arns) -> list[Permission]:
             on=arns.records("restores/*"),
             because="writes plan, manifest and batches",
             wildcard="a plan is named by its digest",
+        ),
+        allow(
+            "dynamodb:PutItem",
+            on=arns.operations,
+            because="announces the restore, so that no prune drops or deletes; takes nothing back",
+            when=only_partitions(RESTORES),
+        ),
+        allow(
+            "dynamodb:ConditionCheckItem",
+            on=arns.ledger,
+            because="no restore is announced of a state that is dropped in this very moment",
+            when=only_partitions(DROPPED),
         ),
     ]
 
@@ -250,4 +314,15 @@ def _verify_permissions(arns: Arns) -> list[Permission]:
             wildcard="a report lies beside its plan, which is named by its digest",
         ),
         append_to_operations(arns, because="appends the report's summary"),
+    ]
+
+
+def _end_permissions(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "dynamodb:DeleteItem",
+            on=arns.operations,
+            because="takes back that a restore is under way, and nothing else",
+            when=only_partitions(RESTORES),
+        ),
     ]

@@ -3,8 +3,8 @@
 A state is *kept* until a prune marks it dropped. Its header stays for ever, but its versions may go from then on: it
 is restored from no more, checked no more, and nothing is compared with it.
 
-A hold is a person's word that a state stays, whatever its age. A restore that is under way holds, too: it stops
-every prune of its repository until it has ended.
+A hold is a person's word that a state stays, whatever its age. A restore that is under way holds, too: it announces
+itself before it reads its state, and stops every prune of its repository until it has ended.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -40,6 +40,21 @@ class Hold:
     """What the caller said of itself; CloudTrail has the proof, where it logs calls of functions."""
     at: datetime
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """A restore's word that it is under way."""
+
+    execution: str
+    """Name of the restore workflow's."""
+    state: StateId
+    since: datetime
+    """By the clock of the function that wrote it; nothing is decided by it."""
+
+
+class RestoreUnderWay(Exception):
+    """A restore runs, or nobody can tell that it does not; nothing was dropped and nothing was deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Security rules:
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal, Self
@@ -21,7 +22,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from functions.domain.batches import PlannedBatch, cut_runs, decode_batch, encode_batch
-from functions.domain.documents import Document, Part
+from functions.domain.documents import Document, Instant, Part
 from functions.domain.ports import RecordReader
 from functions.domain.repositories import BucketName, Configuration, Repository
 from functions.domain.restic import promised_sha256
@@ -73,8 +74,12 @@ class Location(Part):
         return f"{self.bucket}/{self.key_prefix}"
 
 
+ExecutionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@!-]{0,79}$")]
+"""Of an execution of the restore workflow. It becomes a part of keys."""
+
+
 class RestoreRequest(Part):
-    """What starts a restore."""
+    """What a person asks for."""
 
     repository: str = Field(min_length=1, max_length=64)
     state: str = Field(min_length=1, max_length=64)
@@ -92,6 +97,12 @@ class RestoreRequest(Part):
                 for each in error.errors(include_url=False)
             )
             raise RestoreRefused(f"the request is malformed ({wrong}); nothing was written") from error
+
+
+class PlanRequest(RestoreRequest):
+    """What the workflow asks the first step, which announces this execution."""
+
+    execution: ExecutionName
 
 
 # --- what is refused -------------------------------------------------------------------------------
@@ -386,9 +397,12 @@ class RestoreReport(Document):
     """How a restore ended. `incomplete` unless everything was compared and is the state's."""
 
     KIND: ClassVar[str] = "restore report"
+    FORMATS: ClassVar[Mapping[int, frozenset[str]]] = {1: frozenset({"verified_at"}), 2: frozenset()}
 
     plan: Digest
     execution: str
+    verified_at: Instant | None = None
+    """By the clock of the function that verified; None in the first format."""
     repository: RepositoryName
     state: StateId
     source: Location
@@ -466,6 +480,7 @@ def conclude(
     results: Iterable[BatchResult],
     troubles: Iterable[Trouble],
     found: Found,
+    verified_at: datetime,
 ) -> RestoreReport:
     """The report of an execution from the `results` of its batches (those that have one that holds), what else
     is known to be wrong, and what the target holds. What a batch says of a failed object comes first."""
@@ -482,6 +497,7 @@ def conclude(
     return RestoreReport(
         plan=plan.digest,
         execution=execution,
+        verified_at=verified_at,
         repository=plan.repository,
         state=plan.state,
         source=plan.source,

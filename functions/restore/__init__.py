@@ -1,1 +1,2 @@
-"""A state becomes a repository again: `plan` decides, `copy` copies one batch and proves it, `verify` compares."""
+"""A state becomes a repository again: `plan` announces it and decides, `copy` copies one batch and proves it, `verify`
+compares, `end` takes the announcement back."""

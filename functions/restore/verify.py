@@ -1,4 +1,4 @@
-"""Last step of a restore: compare the target with the state, and report.
+"""Third step of a restore: compare the target with the state, and report.
 
 Permissions of `rwm-verify-restore`, and why:
 - s3:GetObject, s3:GetObjectVersion on `restores/*` of the records bucket: the plan, its batches, and what
@@ -12,6 +12,7 @@ not compared.
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister
 from functions.domain.restore import (
     BatchResult,
+    ExecutionName,
     Found,
     Kind,
     RestorePlan,
@@ -58,7 +60,7 @@ class VerifyRequest(Part):
 
     plan: Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
     plan_version: VersionId
-    execution: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@!-]{0,79}$")]
+    execution: ExecutionName
     repository: str
     """An annotation of the workflow's; the plan decides."""
 
@@ -66,6 +68,7 @@ class VerifyRequest(Part):
 def verify_restore(
     plan: RestorePlan,
     execution: str,
+    now: datetime,
     *,
     lister: TargetLister,
     stored: RecordReader,
@@ -77,7 +80,7 @@ def verify_restore(
     found = Found(dict(lister.objects()))
     if found.content_root != plan.content_root:
         troubles += differences(found, _entries(stored, plan))
-    report = conclude(plan, execution, results, troubles, found)
+    report = conclude(plan, execution, results, troubles, found, now)
     records.put(report_file(plan.digest, execution), report.canonical())
     reports.append(plan.repository, execution, report.shortened().canonical())
     return report
@@ -127,6 +130,7 @@ def _verify(request: VerifyRequest) -> RestoreReport:
     return verify_restore(
         plan,
         request.execution,
+        datetime.now(UTC),
         lister=S3TargetLister(s3, plan.target.bucket, plan.target.key_prefix),
         stored=stored,
         records=S3RecordWriter(s3, environment.records),

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | hold | `hold#<repository>` | `hold#<state id>` | who, when, why |
 | release | `hold#<repository>` | `released#<state id>#<when>#<held since>` | who released what; appended |
-| restore | `restoring#<repository>` | `<execution>` | which state, since when |
+| restore | `restoring#<repository>` | `<execution>` | which state, since when: functions/storage/restores.py |
 | lease | `prune-lease#<repository>` | `lease` | token, execution, since when, whether it is released |
 
 Each has partitions of its own because IAM tells partitions apart: `hold` writes holds and nothing else, lease-prune
@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from functions.domain.documents import UnreadableDocument
 from functions.domain.keeping import Held, Hold
-from functions.domain.ports import LeaseTaken, StateDropped, UnknownExecution
+from functions.domain.ports import LeaseTaken, NotAnswered, StateDropped, UnknownExecution
 from functions.domain.prune.lease import Lease
 from functions.domain.values import RepositoryName, StateId, from_zulu, zulu
 from functions.storage.aws import error_code
@@ -210,9 +210,13 @@ class StepFunctionsStatus:
         try:
             answer = self._client.describe_execution(executionArn=f"{self._executions}:{execution}")
         except ClientError as error:
-            if error_code(error) == "ExecutionDoesNotExist":
+            # InvalidArn: no execution can have this name.
+            if error_code(error) in ("ExecutionDoesNotExist", "InvalidArn"):
                 raise UnknownExecution(f"Step Functions knows no execution {execution}") from error
-            raise
+            raise NotAnswered(
+                f"Step Functions did not say whether execution {execution} has ended ({error_code(error)}); nothing "
+                "was decided"
+            ) from error
         return answer.get("stopDate") if answer["status"] in ENDED else None
 
 

@@ -6,8 +6,10 @@
 | mark of a dropped state | ledger | `dropped#<repository>` | `dropped#0000000007` |
 | hold on a state | operations | `hold#<repository>` | `hold#<state id>` |
 | the prune lease | operations | `prune-lease#<repository>` | `lease` |
+| restore that is under way | operations | `restoring#<repository>` | `<execution>` |
 
-What a hold and a drop race for is decided by DynamoDB: each is conditional on the other not being there.
+What a hold and a drop race for is decided by DynamoDB: each is conditional on the other not being there. A restore is
+announced on the same condition; whoever drops or deletes reads what is announced before each call.
 """
 
 import time
@@ -62,6 +64,10 @@ def hold_key(repository: RepositoryName, state: StateId) -> dict[str, Any]:
 
 def lease_key(repository: RepositoryName) -> dict[str, Any]:
     return _key(f"prune-lease#{repository}", "lease")
+
+
+def restoring_key(repository: RepositoryName, execution: str) -> dict[str, Any]:
+    return _key(f"restoring#{repository}", execution)
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from functions.domain import chunks
 from functions.domain.cut import take_cut
 from functions.domain.delta import changes_between
-from functions.domain.keeping import DroppedState, Held, Hold
+from functions.domain.keeping import DroppedState, Held, Hold, Restoring
 from functions.domain.ledger import read_state
 from functions.domain.ports import (
     AttemptClosed,
@@ -285,6 +285,32 @@ def test_nothing_is_dropped_on_an_old_head_without_the_lease_or_while_it_is_held
     with pytest.raises(LeaseLost):
         tables.dropper.drop(Head.of(second), [mark(first)])
     assert tables.ledger.dropped(ALPHA) == frozenset()
+
+
+def test_a_restore_is_announced_once_and_only_of_a_state_that_is_not_dropped(tables: Tables) -> None:
+    first, second = two_states(tables)
+    restoring = Restoring("friday", second.id, at(300))
+    tables.announcer.announce(ALPHA, 2, restoring)
+    tables.announcer.announce(ALPHA, 2, replace(restoring, since=at(310)))
+    assert tables.announced.under_way(ALPHA) == (restoring,)
+    assert tables.holds.of(ALPHA) == Held(restores=frozenset({"friday"}))
+    tables.dropper.drop(Head.of(second), [mark(first)])
+    with pytest.raises(StateDropped):
+        tables.announcer.announce(ALPHA, 1, Restoring("saturday", first.id, at(320)))
+    assert tables.announced.under_way(ALPHA) == (restoring,)
+
+
+def test_what_a_restore_announced_is_taken_back_by_its_name_or_as_it_was_read(tables: Tables) -> None:
+    first, _ = two_states(tables)
+    friday, saturday = (Restoring(name, first.id, at(300)) for name in ("friday", "saturday"))
+    for restoring in (friday, saturday):
+        tables.announcer.announce(ALPHA, 1, restoring)
+    tables.announced.forget(ALPHA, replace(friday, since=at(299)))
+    tables.ender.end(ALPHA, "sunday")
+    assert tables.announced.under_way(ALPHA) == (friday, saturday)
+    tables.announced.forget(ALPHA, friday)
+    tables.ender.end(ALPHA, "saturday")
+    assert tables.announced.under_way(ALPHA) == ()
 
 
 def test_the_prune_lease_changes_hands_only_as_it_was_seen(tables: Tables) -> None:

@@ -21,6 +21,7 @@ from functions.domain.restore import (
     Location,
     RestorePlan,
     RestoreRefused,
+    RestoreReport,
     Trouble,
     batch_digest,
     batch_file,
@@ -35,7 +36,7 @@ from functions.domain.restore import (
 from functions.domain.roots import content_root
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from tests import builders
-from tests.builders import pack, version
+from tests.builders import at, pack, version
 
 HERE = Location(bucket="rwm-restore-here")
 NOTHING = Digest("0" * 64)
@@ -197,32 +198,43 @@ def test_the_content_root_of_a_listing_is_that_of_the_state() -> None:
 
 
 def test_everything_proven_and_the_roots_equal_is_restored() -> None:
-    report = conclude(PLAN, "tuesday", [result()], [], WHOLE)
+    report = conclude(PLAN, "tuesday", [result()], [], WHOLE, at(0))
     assert (report.outcome, report.proven, report.copied, report.skipped) == ("restored", 3, 2, 1)
 
 
 @pytest.mark.parametrize("kind", [Kind.FAILED, Kind.MISSING, Kind.UNPROVEN])
 def test_any_object_that_is_not_proven_makes_it_incomplete(kind: Kind) -> None:
-    report = conclude(PLAN, "tuesday", [result(one(kind))], [], WHOLE)
+    report = conclude(PLAN, "tuesday", [result(one(kind))], [], WHOLE, at(0))
     assert report.outcome == "incomplete"
     assert (report.proven, getattr(report, kind)) == (2, 1)
 
 
 def test_what_is_damaged_in_the_state_itself_is_restored_and_called_so() -> None:
-    report = conclude(PLAN, "tuesday", [result(one(Kind.DAMAGED))], [], WHOLE)
+    report = conclude(PLAN, "tuesday", [result(one(Kind.DAMAGED))], [], WHOLE, at(0))
     assert (report.outcome, report.proven, report.damaged) == ("restored-damaged", 2, 1)
 
 
 def test_another_content_root_makes_it_incomplete_whatever_the_results_say() -> None:
-    report = conclude(PLAN, "tuesday", [result()], [], Found({}))
+    report = conclude(PLAN, "tuesday", [result()], [], Found({}), at(0))
     assert report.outcome == "incomplete"
 
 
+def test_a_report_of_the_first_format_has_no_time_and_stays_as_it_was_written() -> None:
+    new = conclude(PLAN, "tuesday", [result()], [], WHOLE, at(0))
+    old = new.model_copy(update={"verified_at": None})
+    assert (new.format, old.format) == (2, 1)
+    assert b"verified_at" not in old.canonical()
+    for report in (new, old):
+        assert RestoreReport.parse(report.canonical()) == report
+    with pytest.raises(UnreadableDocument):
+        RestoreReport.parse(new.canonical().replace(b'"format":2', b'"format":1'))
+
+
 def test_a_report_cannot_be_made_to_say_more_than_was_proven() -> None:
-    told = conclude(PLAN, "tuesday", [result(one(Kind.FAILED))], [], WHOLE).model_dump(mode="json")
+    told = conclude(PLAN, "tuesday", [result(one(Kind.FAILED))], [], WHOLE, at(0)).model_dump(mode="json")
     for outcome in ("restored", "restored-damaged"):
         with pytest.raises(ValidationError, match="of what was not proven"):
-            type(conclude(PLAN, "tuesday", [result()], [], WHOLE)).model_validate({**told, "outcome": outcome})
+            type(conclude(PLAN, "tuesday", [result()], [], WHOLE, at(0))).model_validate({**told, "outcome": outcome})
 
 
 def test_a_listing_differs_by_what_is_absent_resized_or_too_much() -> None:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.domain.keeping import Held, Hold
+from functions.domain.keeping import Held, Hold, Restoring
 from functions.domain.ports import LeaseTaken, StateDropped, UnknownExecution
 from functions.domain.prune.lease import Lease
 from functions.domain.values import RepositoryName, StateId, whole_second
+from tests.builders import NOON
 from tests.fakes.ledger import FakeLedger, FakeTable
 
 
@@ -20,21 +21,50 @@ class Released:
 
 
 class FakeHolds(FakeTable):
-    """HoldLog, over the ledger whose states are held."""
+    """HoldLog, RestoreAnnouncer, RestoreEnder and AnnouncedRestores, over the ledger whose states are held."""
 
     def __init__(self, ledger: FakeLedger) -> None:
         super().__init__()
         self._ledger = ledger
         self.holds: dict[tuple[RepositoryName, StateId], Hold] = {}
         self.released: list[Released] = []
-        self.restores: dict[RepositoryName, set[str]] = {}
-        """Executions of restores that are under way."""
+        self.restores: dict[tuple[RepositoryName, str], Restoring] = {}
+        """Those under way, by their executions."""
 
     def of(self, repository: RepositoryName) -> Held:
         with self._operation("QueryHolds", repository):
             states = frozenset(state for name, state in self.holds if name == repository)
         with self._operation("QueryRestores", repository):
-            return Held(states, frozenset(self.restores.get(repository, ())))
+            return Held(states, self.restoring(repository))
+
+    def restoring(self, repository: RepositoryName) -> frozenset[str]:
+        """Executions of restores that are under way; no operation."""
+        return frozenset(execution for name, execution in self.restores if name == repository)
+
+    def begin_restore(self, repository: RepositoryName, execution: str = "restore-1") -> None:
+        """A restore is under way; no operation."""
+        self.restores[repository, execution] = Restoring(execution, StateId("f" * 64), NOON)
+
+    def announce(self, repository: RepositoryName, generation: int, restoring: Restoring) -> None:
+        with self._operation("Announce", f"{repository}/{restoring.execution}"):
+            if (repository, generation) in self._ledger.marks:
+                raise StateDropped(f"state {restoring.state} was dropped by a prune; no restore was announced")
+            said = replace(restoring, since=whole_second(restoring.since))
+            self.restores.setdefault((repository, restoring.execution), said)
+
+    def end(self, repository: RepositoryName, execution: str) -> None:
+        with self._operation("EndRestore", f"{repository}/{execution}"):
+            self.restores.pop((repository, execution), None)
+
+    def under_way(self, repository: RepositoryName) -> tuple[Restoring, ...]:
+        with self._operation("QueryAnnounced", repository):
+            found = [restoring for (name, _), restoring in self.restores.items() if name == repository]
+        return tuple(sorted(found, key=lambda each: (each.since, each.execution)))
+
+    def forget(self, repository: RepositoryName, restoring: Restoring) -> None:
+        with self._operation("ForgetRestore", f"{repository}/{restoring.execution}"):
+            if self.restores.get((repository, restoring.execution)) == restoring:
+                del self.restores[repository, restoring.execution]
 
     def held(self, repository: RepositoryName) -> tuple[Hold, ...]:
         with self._operation("QueryHolds", repository):

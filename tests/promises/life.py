@@ -847,10 +847,14 @@ class Life:
 
     # --- restores --------------------------------------------------------------------------------------
 
-    def restore(self, a: int, b: int, _: int) -> None:
-        self.begin_restore(a, b, 0)
-
     def begin_restore(self, a: int, b: int, _: int) -> None:
+        """A restore announces itself, and has its plan."""
+        self.restore(a, b, 0)
+        for restore in self.restores:
+            if restore.stage == "plan":
+                restore.advance(Trouble())
+
+    def restore(self, a: int, b: int, _: int) -> None:
         self.restores = [restore for restore in self.restores if restore.stage != "over"]
         repository = self._repository(a)
         chain = self.truth.chain[repository.repository]
@@ -866,8 +870,10 @@ class Life:
             restore = active[a % len(active)]
             restore.advance(self._trouble(c))
             self.truth.learn()
-            if a % 3 and restore.stage != "over":
+            if restore.stage != "over" and a % 3:
                 restore.advance(Trouble())
+            elif restore.stage != "over" and c % 8 == 7:
+                restore.abort()
 
     # --- the end ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from functions.check.consistent import check_consistent
 from functions.domain.checking import CheckRefused
+from functions.domain.keeping import RestoreUnderWay
 from functions.domain.prune.approval import NotApproved
 from functions.domain.prune.approved import PlanRequest
 from functions.domain.prune.lease import LeaseHeld
@@ -26,6 +27,7 @@ from functions.prune.lease import take_lease
 from functions.prune.plan import PlannedPrune, plan_prune
 from functions.prune.verify import verify_prune
 from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
+from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
 from functions.restore.verify import verify_restore
 from tests.fakes.ports import (
@@ -40,7 +42,7 @@ from tests.fakes.s3_errors import S3Error
 from tests.promises.truth import VALID, Applying, Plan, Truth
 from tests.promises.world import PROTECTED, RECORDS, TARGET, TROUBLED, Trouble, World
 
-STOPS = (PruneRefused, CheckRefused, LeaseHeld, DropStopped, PruneStopped, NotApproved, PlanMismatch)
+STOPS = (PruneRefused, CheckRefused, LeaseHeld, RestoreUnderWay, DropStopped, PruneStopped, NotApproved, PlanMismatch)
 """By which a step says that the prune goes no further."""
 TRIES = 3
 """Of a step in trouble, before the workflow gives up."""
@@ -286,8 +288,7 @@ class Restore:
     ended: str = ""
 
     def __post_init__(self) -> None:
-        # Its shared hold comes before anything else, and ends with it.
-        self.world.holds.restores.setdefault(self.repository.repository, set()).add(self.execution)
+        self.world.restore_executions.ends[self.execution] = None
 
     @property
     def target(self) -> Location:
@@ -301,7 +302,7 @@ class Restore:
         except RestoreRefused as error:
             if not (self.state in self.truth.dropped or self.troubled):
                 self.truth.say(f"kept state {self.state[:12]} was not restored: {error}")
-            self.end("refused")
+            self.stage, self.ended = "end", "refused"
             return f"{stage}: refused"
         except TROUBLED as error:
             if not trouble.struck:
@@ -309,24 +310,36 @@ class Restore:
             self.troubled = True
             self.tries += 1
             if self.tries >= TRIES:
-                self.end("given up")
+                self.abort()
             return f"{stage}: {type(error).__name__}"
         self.troubled = self.troubled or trouble.struck
         return stage
 
-    def end(self, how: str) -> None:
+    def abort(self) -> None:
+        """Somebody stops the execution: no last step runs, and what it announced stays."""
+        self.ended = self.ended or "aborted"
+        self._over()
+
+    def _over(self) -> None:
         self.stage = "over"
-        self.ended = how
-        self.world.holds.restores[self.repository.repository].discard(self.execution)
+        self.world.restore_executions.ends[self.execution] = self.truth.now
+
+    def _end(self) -> None:
+        request = EndRequest(repository=self.repository.name, execution=self.execution)
+        end_restore(request, self.world.holds)
+        self._over()
 
     def _plan(self) -> None:
         world, me = self.world, "plan-restore"
         self.written = plan_restore(
             self.repository.repository,
             self.state,
+            self.execution,
+            self.truth.now,
             source=Location(bucket=PROTECTED, prefix=self.repository.prefix),
             target=self.target,
             ledger=world.ledger,
+            announcer=world.holds,
             lister=FakeTargetLister(world.s3, TARGET, self.target.key_prefix, me),
             reader=FakeTargetReader(world.s3, TARGET, self.target.key_prefix, me),
             pinned=FakePinnedReader(world.s3, PROTECTED, self.repository.key_prefix, me),
@@ -382,6 +395,7 @@ class Restore:
         report = verify_restore(
             read_plan(stored, Digest(self.written.plan), VersionId(self.written.plan_version)),
             self.execution,
+            self.truth.now,
             lister=FakeTargetLister(world.s3, TARGET, self.target.key_prefix, me),
             stored=stored,
             records=FakeRecordWriter(world.s3, RECORDS, me),
@@ -390,7 +404,7 @@ class Restore:
         self._judge(report)
 
     def _judge(self, report: RestoreReport) -> None:
-        self.end(report.outcome)
+        self.stage, self.ended = "end", report.outcome
         if report.outcome == "incomplete":
             if not self.troubled:
                 self.truth.say(f"kept state {self.state[:12]} does not restore: {report.troubles[:1]}")

@@ -178,7 +178,7 @@ class Truth:
         return frozenset(str(state) for name, state in self.world.holds.holds if name == repository)
 
     def _restored(self, repository: RepositoryName) -> frozenset[str]:
-        return frozenset(self.world.holds.restores.get(repository, ()))
+        return self.world.holds.restoring(repository)
 
     def sync(self, key: str) -> None:
         """Take note of what became of `key`, and judge what vanished."""

@@ -232,6 +232,7 @@ class World:
         self.holds = FakeHolds(self.ledger)
         self.lease = FakeLease()
         self.executions = FakeExecutions()
+        self.restore_executions = FakeExecutions()
         self.shelf = FakePlanShelf()
         self.approvals = FakeApprovals()
         self.tokens = FakeTokens()
@@ -259,6 +260,7 @@ class World:
             self.holds,
             self.lease,
             self.executions,
+            self.restore_executions,
             self.shelf,
             self.approvals,
             self.tokens,
@@ -390,7 +392,7 @@ class World:
         return HoldPorts(self.ledger, self.holds)
 
     def lease_ports(self) -> LeasePorts:
-        return LeasePorts(self.lease, self.executions)
+        return LeasePorts(self.lease, self.executions, self.holds, self.restore_executions)
 
     def drop_ports(self, before: Callable[[Sequence[DroppedState]], None]) -> DropPorts:
         me = "drop-states"

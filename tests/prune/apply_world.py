@@ -26,7 +26,7 @@ from functions.prune.plan import PlanPorts, plan_prune
 from functions.prune.verify import VerifyPorts, verify_prune
 from tests.fakes.deleter import FakeKeyHistories, FakePendingUploads, FakePruneReports, FakeVersionDeleter
 from tests.fakes.faults import Hook
-from tests.fakes.holds import FakeHolds, FakeLease
+from tests.fakes.holds import FakeLease
 from tests.fakes.ledger import FakeStateDropper
 from tests.fakes.operations import FakeNotifier, FakeVerdicts
 from tests.fakes.plans import FakeApprovals, FakePlanShelf
@@ -78,7 +78,6 @@ class World(backed_up.World):
         }
         self.repository = Repository(**{**given, **settings})
         self.verdicts = FakeVerdicts()
-        self.holds = FakeHolds(self.ledger)
         self.lease = FakeLease()
         self.shelf = FakePlanShelf()
         self.approvals = FakeApprovals()

@@ -123,12 +123,15 @@ class World(apply_world.World):
         (shelved,) = [each for each in self.shelf.plans(REPOSITORY) if each.plan == planned.plan]
         assert shelved.approval == "not-needed", shelved.findings
         token = f"token of {execution}"
-        take_lease(REPOSITORY, execution, token, LeasePorts(self.lease, self.executions), self.s3.clock.now())
+        take_lease(REPOSITORY, execution, token, self._lease_ports(), self.s3.clock.now())
         dropped = drop_states(self.repository, self._to_drop(planned), self._drop_ports()).dropped
         for phase in Phase:
             self.apply_phase(planned, phase)
         assert self.lease.release(REPOSITORY, execution)
         return Pruned(shelved, dropped, self.look_after(planned))
+
+    def _lease_ports(self) -> LeasePorts:
+        return LeasePorts(self.lease, self.executions, self.holds, FakeExecutions())
 
     def _to_drop(self, planned: Planned) -> PlanRequest:
         return PlanRequest(

@@ -20,7 +20,6 @@ from functions.prune.approve import ApprovePorts, Asked, Decided, approve
 from functions.prune.ask_approval import AskPorts, AskRequest, ask_approval
 from functions.prune.plan import PlannedPrune, PlanPorts, plan_prune
 from tests.fakes.faults import Hook
-from tests.fakes.holds import FakeHolds
 from tests.fakes.operations import FakeNotifier, FakeVerdicts
 from tests.fakes.plans import FakeApprovals, FakePlanShelf, FakeTasks, FakeTokens
 from tests.fakes.ports import FakeBucketConfiguration, FakeRecordReader, FakeRecordWriter, FakeVersionLister
@@ -53,7 +52,6 @@ class World(backed_up.World):
             }
         )
         self.verdicts = FakeVerdicts()
-        self.holds = FakeHolds(self.ledger)
         self.shelf = FakePlanShelf()
         self.approvals = FakeApprovals()
         self.tokens = FakeTokens()

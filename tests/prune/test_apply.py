@@ -249,7 +249,7 @@ def test_a_prune_without_the_lease_deletes_nothing(world: World, planned: Planne
 
 
 def test_a_restore_that_is_under_way_stops_it(world: World, planned: Planned) -> None:
-    world.holds.restores[REPOSITORY] = {"restore-of-monday"}
+    world.holds.begin_restore(REPOSITORY)
     refused(world, planned, PruneStopped, "a restore of beta is under way")
 
 
@@ -384,7 +384,7 @@ def _between(world: World, planned: Planned, does: Callable[[], object], monkeyp
 def test_a_restore_that_begins_between_two_calls_stops_the_second(
     world: World, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _between(world, planned, lambda: world.holds.restores.update({REPOSITORY: {"restore"}}), monkeypatch)
+    _between(world, planned, lambda: world.holds.begin_restore(REPOSITORY), monkeypatch)
 
 
 def test_a_hold_between_two_calls_stops_the_second(

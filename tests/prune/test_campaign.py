@@ -203,7 +203,7 @@ def test_a_restore_that_begins_while_it_is_applied(monkeypatch: pytest.MonkeyPat
 
     def hook(call: object) -> None:
         if getattr(call, "operation", "") == "DeleteObjects":
-            world.holds.restores[REPOSITORY] = {"restore-of-an-incident"}
+            world.holds.begin_restore(REPOSITORY)
 
     world.s3.hook = hook
     with pytest.raises(PruneStopped, match="restore"):

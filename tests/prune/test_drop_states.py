@@ -188,7 +188,7 @@ def test_a_lease_that_is_lost_at_the_last_moment_stops_it(world: World, planned:
 
 
 def test_a_restore_that_is_under_way_stops_it(world: World, planned: PlannedPrune) -> None:
-    world.holds.restores[REPOSITORY] = {"wednesday"}
+    world.holds.begin_restore(REPOSITORY)
     stopped(world, planned, "a restore of beta is under way; the prune stopped, and nothing was deleted")
 
 

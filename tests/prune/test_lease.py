@@ -1,4 +1,5 @@
-"""One prune at a time drops and deletes, and a lease is taken over only from one that can do nothing any more."""
+"""One prune at a time drops and deletes, and a lease is taken over only from one that can do nothing any more; none
+does while a restore is under way, or may be."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,19 +9,21 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions.domain.ports import LeaseTaken
+from functions.domain.keeping import RestoreUnderWay, Restoring
+from functions.domain.ports import LeaseTaken, NotAnswered
 from functions.domain.prune.lease import FUNCTION_TIMEOUT, Lease, LeaseHeld
 from functions.domain.prune.plan import VALID_FOR
 from functions.domain.prune.request import PruneRequest
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Configuration, Repository
-from functions.domain.values import RepositoryName
+from functions.domain.values import RepositoryName, StateId
 from functions.prune import lease as step
 from functions.prune.lease import LeaseEnvironment, LeaseFunction, LeasePorts, take_lease
-from functions.storage.holds import DynamoLeaseReader
+from functions.storage.holds import DynamoHolds, DynamoLeaseReader
 from tests.builders import at
-from tests.fakes.faults import Call, Crash, KillAt, Moment, nothing
-from tests.fakes.holds import FakeExecutions, FakeLease
+from tests.fakes.faults import Call, Crash, Hook, KillAt, Moment, nothing
+from tests.fakes.holds import FakeExecutions, FakeHolds, FakeLease
+from tests.fakes.ledger import FakeLedger
 
 ALPHA = RepositoryName("alpha")
 HOUR = timedelta(hours=1)
@@ -29,12 +32,26 @@ CONFIGURATION = Configuration(repositories=(Repository(name="alpha", bucket="alp
 
 
 class World:
-    """The lease of alpha, and executions of the prune's workflow."""
+    """The lease of alpha, restores of it, and executions of both workflows."""
 
     def __init__(self) -> None:
         self.lease = FakeLease()
         self.executions = FakeExecutions()
-        self.ports = LeasePorts(self.lease, self.executions)
+        self.holds = FakeHolds(FakeLedger())
+        self.restores = FakeExecutions()
+        self.ports = LeasePorts(self.lease, self.executions, self.holds, self.restores)
+
+    def watch(self, hook: Hook) -> None:
+        self.lease.hook = self.executions.hook = self.holds.hook = self.restores.hook = hook
+
+    def announce(self, execution: str, ended: datetime | None, repository: RepositoryName = ALPHA) -> None:
+        """A restore that ended then, or runs; what it announced is still there."""
+        self.holds.announce(repository, 1, Restoring(execution, StateId("1" * 64), at(-60)))
+        self.restores.ends[execution] = ended
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        return self.holds.of(ALPHA).restores
 
     def take(self, execution: str, token: str = "", now: datetime | None = None) -> Lease:
         self.executions.ends.setdefault(execution, None)
@@ -149,18 +166,107 @@ def test_killed_at_any_call_and_run_again_the_owner_has_one_token() -> None:
         world = World()
         world.take("sunday")
         world.end("sunday")
+        world.announce("aborted", at(0))
         kill = KillAt(number)
-        world.lease.hook = world.executions.hook = kill
+        world.watch(kill)
         try:
             world.take("monday", f"token {number}", at(0) + HOUR)
         except Crash:
-            world.lease.hook = world.executions.hook = nothing
+            world.watch(nothing)
             taken = world.take("monday", "another", at(0) + HOUR)
             assert world.lease.current(ALPHA) == taken
         if not kill.dead:
             break
-        assert world.owner == "monday"
-    assert number == 7
+        assert (world.owner, world.under_way) == ("monday", frozenset())
+    assert number == 13
+
+
+# --- restores ------------------------------------------------------------------------------------------------
+
+
+def stopped(world: World, *said: str) -> None:
+    with pytest.raises(RestoreUnderWay) as stop:
+        world.take("monday")
+    for words in (*said, "nothing was deleted"):
+        assert words in str(stop.value)
+    assert world.lease.last(ALPHA) is None
+
+
+def test_a_restore_that_runs_stops_the_prune_before_it_has_the_lease(world: World) -> None:
+    world.announce("friday", None)
+    stopped(world, "restore friday of alpha, under way since 2026-11-21T11:59:00Z, is not over", "`rwm restores alpha`")
+    assert world.under_way == {"friday"}
+
+
+def test_what_a_restore_announced_that_ended_without_its_last_step_is_taken_away(world: World) -> None:
+    """Aborted, or out of time: the workflow ran no step that could have done it."""
+    world.announce("aborted", at(-30))
+    world.announce("out of time", at(-10))
+    assert world.take("monday").execution == "monday"
+    assert world.under_way == frozenset()
+
+
+def test_of_two_restores_the_one_that_runs_stays_and_stops_the_prune(world: World) -> None:
+    world.announce("aborted", at(-30))
+    world.announce("friday", None)
+    stopped(world, "restore friday")
+    assert world.under_way == {"friday"}
+
+
+def test_a_restore_that_step_functions_does_not_know_stays_and_stops_the_prune(world: World) -> None:
+    world.announce("planted", None)
+    del world.restores.ends["planted"]
+    stopped(
+        world,
+        "restore planted of alpha",
+        "is none that Step Functions knows, so it may run",
+        "let an administrator delete the item restoring#alpha, planted of the operations table",
+    )
+    assert world.under_way == {"planted"}
+
+
+def test_a_restore_that_cannot_be_asked_about_stays_and_stops_the_prune(world: World) -> None:
+    world.announce("friday", at(-30))
+
+    def silent(call: Call) -> None:
+        raise NotAnswered("Step Functions did not say (AccessDeniedException)")
+
+    world.restores.hook = silent
+    stopped(world, "restore friday of alpha", "may run: Step Functions did not say (AccessDeniedException)")
+    assert world.under_way == {"friday"}
+
+
+def test_a_restore_is_asked_about_in_its_own_workflow(world: World) -> None:
+    """A prune of the same name has ended; the restore has not."""
+    world.announce("friday", None)
+    world.end("friday")
+    stopped(world, "restore friday")
+
+
+def test_what_was_announced_anew_meanwhile_stays(world: World) -> None:
+    world.announce("friday", at(-30))
+    anew = Restoring("friday", StateId("2" * 64), at(-1))
+
+    def exchange(call: Call) -> None:
+        if (call.operation, call.moment) == ("ForgetRestore", Moment.BEFORE):
+            world.holds.restores[ALPHA, "friday"] = anew
+
+    world.holds.hook = exchange
+    world.take("monday")
+    assert world.holds.under_way(ALPHA) == (anew,)
+
+
+def test_a_restore_of_another_repository_is_not_in_the_way(world: World) -> None:
+    world.announce("friday", None, RepositoryName("beta"))
+    world.take("monday")
+    assert world.holds.of(RepositoryName("beta")).restores == {"friday"}
+
+
+def test_the_step_tried_again_keeps_the_lease_that_it_has_though_a_restore_began(world: World) -> None:
+    """Else nobody would release it: whoever deletes looks at restores before each call."""
+    first = world.take("monday")
+    world.announce("friday", None)
+    assert world.take("monday", "another") == first
 
 
 # --- the function --------------------------------------------------------------------------------------------
@@ -206,7 +312,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoLeaseReader]:
     for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS"):
         monkeypatch.setenv(name, "not asked")
     monkeypatch.setenv("RWM_OPERATIONS", "operations")
-    monkeypatch.setenv("RWM_PRUNE_WORKFLOW", "arn:aws:states:us-east-1:123456789012:stateMachine:rwm-prune")
+    for name in ("prune", "restore"):
+        workflow = f"arn:aws:states:us-east-1:123456789012:stateMachine:rwm-{name}"
+        monkeypatch.setenv(f"RWM_{name.upper()}_WORKFLOW", workflow)
     monkeypatch.setattr(step, "read_bundled", lambda: CONFIGURATION)
     with mock_aws():
         client = boto3.client("dynamodb")
@@ -235,13 +343,22 @@ def test_the_handler_is_wired_to_the_deployed_table(deployed: DynamoLeaseReader)
         lambda_handler(asked(execution="tuesday"), _context())
     assert lambda_handler(asked("release"), _context()) == {"released": True}
     assert deployed.current(ALPHA) is None
+    # And a restore of whom it knows nothing, too.
+    item = {"pk": {"S": "restoring#alpha"}, "sk": {"S": "friday"}, "format": {"N": "1"}, "state": {"S": "1" * 64}}
+    boto3.client("dynamodb").put_item(TableName="operations", Item={**item, "at": {"S": "2026-11-21T12:00:00Z"}})
+    with pytest.raises(RestoreUnderWay, match="restore friday of alpha, under way since 2026-11-21T12:00:00Z, is none"):
+        lambda_handler(asked(execution="tuesday"), _context())
+    assert DynamoHolds(boto3.client("dynamodb"), "operations").of(ALPHA).restores == {"friday"}
 
 
-def test_without_the_workflows_arn_the_function_stops_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["RWM_PRUNE_WORKFLOW", "RWM_RESTORE_WORKFLOW"])
+def test_without_a_workflows_arn_the_function_stops_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS", "RWM_OPERATIONS"):
         monkeypatch.setenv(name, "a name")
-    monkeypatch.delenv("RWM_PRUNE_WORKFLOW", raising=False)
-    with pytest.raises(ValueError, match="RWM_PRUNE_WORKFLOW"):
+    for name in {"RWM_PRUNE_WORKFLOW", "RWM_RESTORE_WORKFLOW"} - {missing}:
+        monkeypatch.setenv(name, "arn:aws:states:us-east-1:123456789012:stateMachine:a-workflow")
+    monkeypatch.delenv(missing, raising=False)
+    with pytest.raises(ValueError, match=missing):
         LeaseEnvironment.read()
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functions.domain.prune.plan import Phase
 from functions.domain.repositories import Retention
 from functions.prune.drop_states import drop_states
-from functions.prune.lease import LeasePorts, take_lease
+from functions.prune.lease import take_lease
 from tests.builders import named, pack
 from tests.domain.consistent.life import DAY
 from tests.prune.life_world import World
@@ -38,7 +38,7 @@ def prune_unless_a_person_is_asked(world: World, execution: str) -> bool:
     if shelved.approval != "not-needed":
         return False
     now = world.s3.clock.now()
-    take_lease(REPOSITORY, execution, f"token of {execution}", LeasePorts(world.lease, world.executions), now)
+    take_lease(REPOSITORY, execution, f"token of {execution}", world._lease_ports(), now)
     drop_states(world.repository, world._to_drop(planned), world._drop_ports())
     for phase in Phase:
         world.apply_phase(planned, phase)

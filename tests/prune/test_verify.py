@@ -141,7 +141,7 @@ def test_a_batch_without_a_result_that_holds_is_told(world: World) -> None:
 
 def test_why_batches_stopped_is_told_once(world: World) -> None:
     planned = world.ready()
-    world.holds.restores[REPOSITORY] = {"restore-1"}
+    world.holds.begin_restore(REPOSITORY)
     for phase in Phase:
         with pytest.raises(PruneStopped):
             world.apply_phase(planned, phase)
@@ -152,7 +152,7 @@ def test_why_batches_stopped_is_told_once(world: World) -> None:
 
 def test_a_batch_that_finished_in_the_end_is_not_told_as_stopped(world: World) -> None:
     planned = world.ready()
-    world.holds.restores[REPOSITORY] = {"restore-1"}
+    world.holds.begin_restore(REPOSITORY)
     with pytest.raises(PruneStopped):
         world.apply_phase(planned, Phase.VERSIONS)
     world.holds.restores.clear()

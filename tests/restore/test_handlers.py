@@ -1,4 +1,4 @@
-"""The three handlers as Lambda calls them: wired to S3 and DynamoDB (moto), with the workflow's payloads."""
+"""The handlers as Lambda calls them: wired to S3 and DynamoDB (moto), with the workflow's payloads."""
 
 import json
 from collections.abc import Iterator
@@ -16,9 +16,10 @@ from functions.domain.cut import take_cut
 from functions.domain.restore import RestoreRefused
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.restore import copy, plan, verify
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.restore import copy, end, plan, verify
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
+from functions.storage.listing import S3VersionLister
 from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, TARGET, a_backup
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         for key, content in a_backup().items():
             s3.put_object(Bucket=PROTECTED, Key=f"{PREFIX}/{key}", Body=content)
         yield Deployed(s3, dynamodb, record(dynamodb))
-        for clients in (plan._clients, copy._client, verify._clients):
+        for clients in (plan._clients, copy._client, verify._clients, end._client):
             clients.cache_clear()
 
 
@@ -105,18 +106,33 @@ def invoke(step: Any, event: dict[str, Any]) -> Any:
 
 
 def a_request(deployed: Deployed, **target: str) -> dict[str, Any]:
-    return {"repository": "beta", "state": deployed.state.id, "target": {"bucket": TARGET, **target}}
+    return {
+        "repository": "beta",
+        "state": deployed.state.id,
+        "target": {"bucket": TARGET, **target},
+        "execution": "tuesday",
+    }
 
 
 def run(deployed: Deployed, request: dict[str, Any], execution: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The workflow: what plan and verify answered."""
-    planned = invoke(plan, request)
+    planned = invoke(plan, {**request, "execution": execution})
     where = planned["manifest"]
     manifest = deployed.s3.get_object(Bucket=where["bucket"], Key=where["key"], VersionId=where["version_id"])
     given = {"plan": planned["plan"], "plan_version": planned["plan_version"], "execution": execution}
     for item in json.loads(manifest["Body"].read()):
         invoke(copy, {**given, "batch": item})
-    return planned, invoke(verify, {**given, "repository": "beta"})
+    assert under_way(deployed) == {execution}
+    verified = invoke(verify, {**given, "repository": "beta"})
+    assert under_way(deployed) == {execution}
+    assert invoke(end, {"repository": "beta", "execution": execution}) == {"ended": True}
+    assert under_way(deployed) == set()
+    return planned, verified
+
+
+def under_way(deployed: Deployed) -> set[str]:
+    items = deployed.dynamodb.scan(TableName="rwm-operations")["Items"]
+    return {item["sk"]["S"] for item in items if item["pk"]["S"] == "restoring#beta"}
 
 
 def test_a_restore_by_its_handlers_is_whole_and_reported(

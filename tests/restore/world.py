@@ -18,9 +18,11 @@ from functions.domain.restore import BatchResult, Location, RestorePlan, Restore
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
 from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
+from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
 from functions.restore.verify import verify_restore
 from tests.fakes.faults import Call, Crash, Hook, Moment
+from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger, FakeReportLog
 from tests.fakes.ports import (
     FakePinnedReader,
@@ -108,6 +110,7 @@ class World:
         for bucket in (PROTECTED, TARGET, RECORDS):
             self.s3.create_bucket(bucket, object_lock=True)
         self.ledger = FakeLedger()
+        self.holds = FakeHolds(self.ledger)
         self.reports = FakeReportLog()
         self.source = Location(bucket=PROTECTED, prefix=prefix)
         self.target = Location(bucket=TARGET, prefix=target_prefix)
@@ -164,14 +167,17 @@ class World:
 
     # --- the steps -------------------------------------------------------------------------------------
 
-    def plan(self, state: str, *, repository: RepositoryName = REPOSITORY) -> WrittenPlan:
+    def plan(self, state: str, *, repository: RepositoryName = REPOSITORY, execution: str = EXECUTION) -> WrittenPlan:
         me = "plan-restore"
         return plan_restore(
             repository,
             state,
+            execution,
+            self.s3.clock.now(),
             source=self.source,
             target=self.target,
             ledger=self.ledger,
+            announcer=self.holds,
             lister=FakeTargetLister(self.s3, self.target.bucket, self.target.key_prefix, me),
             reader=FakeTargetReader(self.s3, self.target.bucket, self.target.key_prefix, me),
             pinned=FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me),
@@ -218,6 +224,7 @@ class World:
         return verify_restore(
             read_plan(stored, written.plan, written.plan_version),
             execution,
+            self.s3.clock.now(),
             lister=FakeTargetLister(self.s3, TARGET, self.target.key_prefix, me),
             stored=stored,
             records=FakeRecordWriter(self.s3, RECORDS, me),
@@ -225,17 +232,22 @@ class World:
         )
 
     def restore(self, state: str, *, execution: str = EXECUTION, copier: VersionCopier | None = None) -> RestoreReport:
-        """All three steps, as the workflow runs them."""
-        written = self.plan(state)
+        """All steps, as the workflow runs them."""
+        written = self.plan(state, execution=execution)
         for request in self.requests(written, execution):
             self.copy(request, copier)
-        return self.verify(written, execution)
+        report = self.verify(written, execution)
+        self.end(execution)
+        return report
+
+    def end(self, execution: str = EXECUTION) -> None:
+        end_restore(EndRequest(repository=REPOSITORY, execution=execution), self.holds)
 
     # --- looking ---------------------------------------------------------------------------------------
 
     def watch(self, hook: Hook) -> None:
-        """Let `hook` see every call to S3, to the ledger and to the report log."""
-        self.s3.hook = self.ledger.hook = self.reports.hook = hook
+        """Let `hook` see every call to S3, to the ledger, to what is announced and to the report log."""
+        self.s3.hook = self.ledger.hook = self.holds.hook = self.reports.hook = hook
 
     def restored(self) -> dict[str, bytes]:
         """The target's current objects, by key."""

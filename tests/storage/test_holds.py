@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -18,6 +17,7 @@ from functions.domain.ports import (
     HeadMoved,
     LeaseLost,
     LeaseTaken,
+    NotAnswered,
     StateDropped,
     StateHeld,
     UnknownExecution,
@@ -401,13 +401,14 @@ def test_an_execution_has_ended_only_where_step_functions_says_so(status: str, e
         assert StepFunctionsStatus(client, WORKFLOW).ended("tuesday") == ended
 
 
-def test_an_execution_that_nobody_knows_is_said_to_be_unknown_and_every_other_error_is_passed_on() -> None:
+def test_an_execution_that_nobody_knows_is_said_to_be_unknown_and_every_other_error_is_no_answer() -> None:
     client = boto3.client("stepfunctions", region_name="eu-central-1")
     status = StepFunctionsStatus(client, WORKFLOW)
     with Stubber(client) as stub:
-        stub.add_client_error("describe_execution", "ExecutionDoesNotExist")
+        for code in ("ExecutionDoesNotExist", "InvalidArn"):
+            stub.add_client_error("describe_execution", code)
+            with pytest.raises(UnknownExecution, match="knows no execution tuesday"):
+                status.ended("tuesday")
         stub.add_client_error("describe_execution", "AccessDeniedException")
-        with pytest.raises(UnknownExecution, match="knows no execution tuesday"):
-            status.ended("tuesday")
-        with pytest.raises(ClientError):
+        with pytest.raises(NotAnswered, match=r"whether execution tuesday has ended \(AccessDeniedException\)"):
             status.ended("tuesday")

@@ -5,11 +5,12 @@ grace and retention that tests/system/repositories.toml gives each repository.
 """
 
 import hashlib
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,8 +18,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from cli import restoring, workflow
 from cli.plans import PlanDetails
-from functions.domain.values import StateId, zulu
+from functions.domain.values import StateId
 from tests.system.people import Ended, Kept, People
 from tests.system.system import System, done, instant
 
@@ -272,50 +276,90 @@ def prune_twice_at_once(system: System, sources: Path) -> Campaign:
     return Campaign((state,), tuple(prunes), people.look(sound=[state]), tuple(plans), {"gone": gone})
 
 
-JUNK = 150
+JUNK = 300
 ATTEMPTS = 4
 
 
 def restore_while_it_is_applied(system: System, sources: Path) -> Campaign:
-    """A restore begins as soon as the first batch of a prune is through.
+    """A restore begins as soon as the first batch of a prune is through. Then the whole workflow restores, and once
+    more: that one is stopped in its middle by an administrator, which leaves what it announced to the next prune.
 
-    Of a restore, a prune sees the item `restoring#<repository>`, which plan-restore will write. Until it does, the
-    scene writes it, and takes it away when the restore has ended.
+    Of the restore that has to last for as long as the scene needs it, only the first and the last step are called, as
+    the workflow calls them: a whole one is over within seconds, and a batch of a prune, too.
     """
     people = People(system, "interrupted", sources)
     good = people.two_backups()
-    operations, dynamodb = system.names.operations, system.client("dynamodb")
-    item = {"pk": {"S": "restoring#interrupted"}, "sk": {"S": "restore-of-an-incident"}}
-    for attempt in range(ATTEMPTS):
+    targets = [system.target(f"interrupted-by-{attempt}") for attempt in range(ATTEMPTS)]
+    # A function's first call takes longer than the moment lasts.
+    _end_by_hand(people, _announce_by_hand(people, good[0], targets[0], "restore-of-before"))
+    for attempt, target in enumerate(targets):
         _upload_and_hide(people, attempt)
         people.wait()
         execution = people.begin()
         plan = people.asked(execution)
         people.decide(plan)
         people.moment(partial(people.results, execution))
-        dynamodb.put_item(
-            TableName=operations,
-            Item={**item, "format": {"N": "1"}, "state": {"S": good[0]}, "at": {"S": zulu(datetime.now(UTC))}},
-        )
+        # Of the state of this same prune, which no prune so far can have dropped.
+        incident = _announce_by_hand(people, plan.state, target, f"restore-of-an-incident-{attempt}")
         ended = people.ended(execution)
         if ended.error == "PruneIncomplete":
             break
         # It was too fast this time: it had begun with its last batch.
-        dynamodb.delete_item(TableName=operations, Key=item)
-    seen = {"before": system.versions("interrupted"), "markers": people.markers()}
+        _end_by_hand(people, incident)
+    announced = [people.under_way()]
+    seen = {"before": system.versions("interrupted"), "markers": people.markers(), "announced": announced}
     during = people.begin()
     plans = [plan, people.asked(during)]
     people.decide(plans[1])
     prunes = [ended, people.ended(during)]
     seen["restored"] = people.restore(plan.state, "interrupted-during")
     seen["during"] = system.versions("interrupted")
-    dynamodb.delete_item(TableName=operations, Key=item)
+    announced.append(people.under_way())
+    _end_by_hand(people, incident)
+    seen["aborted"] = _begin_a_restore_and_stop_it(people, plans[1].state)
+    announced.append(people.under_way())
     after = people.begin()
     plans.append(people.asked(after))
     people.decide(plans[2])
     prunes.append(people.ended(after))
+    announced.append(people.under_way())
     state = people.state()
     return Campaign((state,), tuple(prunes), people.look(sound=[*good, state]), tuple(plans), seen)
+
+
+def _announce_by_hand(people: People, state: StateId, target: str, execution: str) -> str:
+    where = {"bucket": target, "prefix": ""}
+    asked = {"repository": people.name, "state": state, "target": where, "execution": execution}
+    _call(people.system, "plan-restore", asked)
+    return execution
+
+
+def _end_by_hand(people: People, execution: str) -> None:
+    _call(people.system, "end-restore", {"repository": people.name, "execution": execution})
+
+
+def _call(system: System, step: str, asked: dict[str, Any]) -> None:
+    function = system.names.function(step)
+    answer = system.client("lambda").invoke(FunctionName=function, Payload=json.dumps(asked))
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def _begin_a_restore_and_stop_it(people: People, state: StateId) -> str:
+    """Its execution's name."""
+    system, deployment = people.system, people.system.deployment()
+
+    def announced_or_over(execution: str) -> bool:
+        return bool(people.under_way()) or workflow.describe(deployment, execution)["status"] != "RUNNING"
+
+    for attempt in range(ATTEMPTS):
+        target = system.target(f"interrupted-stopped-{attempt}")
+        execution = restoring.begin(deployment, people.name, state, target, "").execution
+        people.moment(partial(announced_or_over, execution))
+        with suppress(ClientError):
+            system.client("stepfunctions").stop_execution(executionArn=execution)
+        if workflow.describe(deployment, execution)["status"] == "ABORTED":
+            return workflow.name_of(execution)
+    raise AssertionError(f"each of {ATTEMPTS} restores was over before it could be stopped")
 
 
 def _upload_and_hide(people: People, attempt: int) -> None:

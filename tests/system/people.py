@@ -232,6 +232,10 @@ class People:
         listed = pages.paginate(Bucket=self.system.records, Prefix=beneath)
         return [entry["Key"] for page in listed for entry in page.get("Contents", [])]
 
+    def under_way(self) -> set[str]:
+        """Restores that announced themselves, by their executions."""
+        return {item["sk"]["S"] for item in self.system.items(self.system.names.operations, f"restoring#{self.name}")}
+
     def look(self, sound: Collection[StateId] = ()) -> Kept:
         """Restore every kept state, and let restic open the copies of those of `sound` that are kept.
 

@@ -139,10 +139,23 @@ def test_a_restore_that_begins_meanwhile_stops_the_rest_of_a_prune(begun: Begun)
     stopped, kept_out, done = campaign.prunes
     assert stopped.error == "PruneIncomplete", f"in {ATTEMPTS} attempts no moment came; {stopped}"
     assert campaign.seen["markers"] >= JUNK, "the phase after the first batch had not begun"
-    assert (kept_out.error, "restore" in kept_out.cause) == ("PruneStopped", True)
+    incident, still, aborted, none = campaign.seen["announced"]
+    assert (incident, still, len(incident)) == (still, incident, 1)
+    assert kept_out.error == "PruneStopped"
+    assert f"restore {min(incident)} of interrupted, under way since" in kept_out.cause
     assert campaign.seen["during"] == campaign.seen["before"]
     assert campaign.seen["restored"] == "restored"
     assert (done.status, done.report["outcome"]) == ("SUCCEEDED", "done")
+    assert (aborted, none) == ({campaign.seen["aborted"]}, set())
+
+
+def test_every_restore_takes_back_that_it_was_under_way(system: System, begun: Begun) -> None:
+    restored = {attack: len(_campaign(begun, attack).kept.restored) for attack in SCENES}
+    assert min(restored.values()) >= 1
+    names = [repository.name for repository in system.configuration.repositories if repository.name != "wide"]
+    left = {name: system.items(system.names.operations, f"restoring#{name}") for name in names}
+    # Of `wide` one was stopped, and nobody pruned it since (tests/system/test_restore.py).
+    assert {name: items for name, items in left.items() if items} == {}
 
 
 def test_no_prune_of_all_these_says_that_it_harmed_anything(begun: Begun) -> None:

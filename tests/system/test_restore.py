@@ -195,8 +195,16 @@ def test_a_restore_that_was_stopped_is_finished_by_running_it_again(system: Syst
     begun = system.rwm("restore", "wide", wide["id"], "--to-bucket", target, "--no-wait")
     assert (begun.exit_code, begun.document["outcome"]) == (3, "running")
     system.eventually("the first copies", lambda: system.keys(target))
-    system.client("stepfunctions").stop_execution(executionArn=begun.document["execution"])
+    execution = begun.document["execution"]
+    system.client("stepfunctions").stop_execution(executionArn=execution)
+    # No last step ran; the next prune would take this away.
+    left = {"execution": execution.rpartition(":")[2], "state": wide["id"], "status": "ended"}
+    (announced,) = system.rwm("restores", "wide").document["under_way"]
+    assert {name: announced[name] for name in left} == left
     again = _restore_wide(system, wide, target)
+    past = {each["execution"]: each for each in system.rwm("restores", "wide").document["restores"]}
+    told = past[again.document["execution"].rpartition(":")[2]]
+    assert (told["outcome"], told["verified_at"] >= announced["since"]) == ("restored", True)
     assert (again.exit_code, again.document["outcome"]) == (0, "restored"), again
     assert again.document["proven"] == WIDE
 

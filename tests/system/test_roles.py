@@ -336,6 +336,9 @@ class Table:
     def start_copy(self) -> Any:
         return self._start("copy-batch")
 
+    def start_ending(self) -> Any:
+        return self._start("end-restore")
+
     def start_collect(self) -> Any:
         return self._start("collect-chunks")
 
@@ -422,9 +425,6 @@ NOBODY: tuple[Try, ...] = (
     Table.change_plan,
     Table.delete_approval,
     Table.delete_lease,
-    # Whoever restores will write it (and take it away) from issue 6 on.
-    Table.announce_restore,
-    Table.delete_restore_under_way,
     Table.unmark_dropped,
     Table.change_password,
     Table.read_another_secret,
@@ -441,6 +441,7 @@ PEOPLE = ("operator", "approver")
 CONCLUDE = ("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete")
 """They say what was found."""
 RESTORE = ("plan-restore", "copy-batch", "verify-restore")
+"""They see the target."""
 CHECK_CONTENT = ("plan-content", "hash-content", "conclude-content")
 DECIDE_ON_A_PRUNE = ("plan-prune", "drop-states", "apply-prune")
 READ_OPERATIONS = (
@@ -489,6 +490,8 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.write_approval: ("approve",),
     Table.write_hold: ("hold",),
     Table.delete_hold: ("hold",),
+    Table.announce_restore: ("plan-restore",),
+    Table.delete_restore_under_way: ("end-restore", "lease-prune"),
     Table.take_lease: ("lease-prune",),
     Table.change_lease: ("lease-prune",),
     Table.write_lock_report: ("extend-retention",),
@@ -513,6 +516,7 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.start_verifying: ("prune-workflow",),
     Table.start_locking: ("extend-retention-schedule",),
     Table.start_copy: ("restore-workflow",),
+    Table.start_ending: ("restore-workflow",),
     Table.start_collect: ("collect-chunks-schedule",),
     Table.start_check: ("check-schedule", "operator", "check-workflow", "prune-workflow"),
     Table.start_prune: ("prune-schedule", "operator", "prune-workflow"),

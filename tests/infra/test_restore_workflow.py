@@ -1,0 +1,142 @@
+"""rwm-restore: which steps a restore takes, what each is asked, and that every end takes its announcement back."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.infra.executions import Answers, Execution, StepFailed
+from tests.infra.templates import Assembly
+from tests.infra.test_state_machines import Definition, definitions
+
+STATE, PLAN = "1" * 64, "2" * 64
+ASKED = {"repository": "alpha", "state": STATE, "target": {"bucket": "rwm-restore-1", "prefix": "here"}}
+MANIFEST = {"bucket": "records", "key": f"restores/{PLAN}/manifest.json", "version_id": "m1"}
+PLANNED = {"plan": PLAN, "plan_version": "v1", "manifest": MANIFEST, "objects": 3, "bytes": 300, "batches": 1}
+REPORT = {"outcome": "restored", "complete": True, "objects": 3, "plan": PLAN}
+
+
+def _always(answer: Any) -> Callable[[Any], Any]:
+    return lambda _payload: answer
+
+
+def _fails(error: str, message: str = "") -> Callable[[Any], Any]:
+    def fail(_payload: Any) -> Any:
+        raise StepFailed(error, message)
+
+    return fail
+
+
+STEPS: Answers = {
+    "Plan restore": _always(PLANNED),
+    "Copy batches": _always({}),
+    "Verify restore": _always(REPORT),
+    "End restore": _always({"ended": True}),
+}
+PLAN_AND_COPY = ["Begin", "Plan restore", "Anything to copy?", "Copy batches"]
+ENDED = ["End restore", "How did it go?"]
+
+
+@pytest.fixture(scope="module")
+def definition(shipped: Assembly) -> Definition:
+    return definitions(shipped)["rwm-restore"]
+
+
+def _run(definition: Definition, answers: Answers | None = None, asked: Any = ASKED) -> Execution:
+    return Execution(definition, {**STEPS, **(answers or {})}).run(asked)
+
+
+def test_a_restore_is_announced_first_and_taken_back_last(definition: Definition) -> None:
+    restore = _run(definition)
+    assert restore.entered == [*PLAN_AND_COPY, "Verify restore", *ENDED, "Restored"]
+    assert (restore.error, restore.output) == ("", REPORT)
+
+
+def test_each_step_is_asked_what_it_knows_this_restore_by(definition: Definition) -> None:
+    asked = _run(definition).asked
+    assert asked["Plan restore"] == {**ASKED, "execution": "execution-1"}
+    assert asked["Verify restore"] == {
+        "plan": PLAN,
+        "plan_version": "v1",
+        "repository": "alpha",
+        "execution": "execution-1",
+    }
+    assert asked["End restore"] == {"repository": "alpha", "execution": "execution-1"}
+
+
+def test_nobody_restores_in_another_execution_s_name(definition: Definition) -> None:
+    """It would announce, and take back, what is another's."""
+    asked = _run(definition, asked={**ASKED, "execution": "another"}).asked
+    assert asked["Plan restore"]["execution"] == asked["End restore"]["execution"] == "execution-1"
+
+
+def test_where_nothing_is_to_be_copied_it_is_verified_all_the_same(definition: Definition) -> None:
+    restore = _run(definition, {"Plan restore": _always({**PLANNED, "batches": 0})})
+    assert restore.entered[2:] == ["Anything to copy?", "Verify restore", *ENDED, "Restored"]
+
+
+def test_a_refused_restore_ends_with_the_reason_that_plan_gave_and_is_taken_back(definition: Definition) -> None:
+    restore = _run(definition, {"Plan restore": _fails("RestoreRefused", "state 1 was dropped; nothing was written")})
+    assert restore.entered == ["Begin", "Plan restore", *ENDED, "Refused"]
+    assert (restore.error, restore.cause) == ("RestoreRefused", "state 1 was dropped; nothing was written")
+
+
+@pytest.mark.parametrize("step", ["Plan restore", "Verify restore"])
+def test_what_breaks_is_taken_back_and_told_by_its_own_name(definition: Definition, step: str) -> None:
+    restore = _run(definition, {step: _fails("Sandbox.Timedout", "after 300 s")})
+    assert restore.entered[-4:] == [step, *ENDED, "Failed"]
+    assert restore.error == "Sandbox.Timedout"
+    assert json.loads(restore.cause)["errorMessage"] == "after 300 s"
+
+
+def test_verify_looks_also_after_a_map_that_failed(definition: Definition) -> None:
+    restore = _run(definition, {"Copy batches": _fails("States.ItemReaderFailed")})
+    assert restore.entered == [*PLAN_AND_COPY, "Verify restore", *ENDED, "Restored"]
+
+
+def test_a_restore_ends_well_only_when_verify_says_complete(definition: Definition) -> None:
+    report = {**REPORT, "outcome": "incomplete", "complete": False}
+    restore = _run(definition, {"Verify restore": _always(report)})
+    assert restore.entered[-3:] == [*ENDED, "Incomplete"]
+    assert (restore.error, json.loads(restore.cause)) == ("RestoreIncomplete", report)
+    goods = [name for name, state in definition["States"].items() if state.get("End") or state["Type"] == "Succeed"]
+    assert goods == ["Restored"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "end"),
+    [
+        ({}, "Restored"),
+        ({"Verify restore": _always({**REPORT, "complete": False})}, "Incomplete"),
+        ({"Plan restore": _fails("RestoreRefused", "no such state")}, "Refused"),
+        ({"Verify restore": _fails("Lambda.Unknown")}, "Failed"),
+    ],
+)
+def test_an_announcement_that_is_not_taken_back_changes_nothing_of_how_it_ends(
+    definition: Definition, answers: Answers, end: str
+) -> None:
+    """lease-prune takes it away when the execution has ended."""
+    restore = _run(definition, {**answers, "End restore": _fails("Lambda.ServiceException")})
+    assert restore.entered[-3:] == [*ENDED, end]
+
+
+def test_every_path_leads_through_the_last_step(definition: Definition) -> None:
+    """Also those that nobody thought of: whatever a step or the map fails by is caught, and only a Fail state, which a
+    redrive enters again, lies behind the end."""
+    states = definition["States"]
+    for name, state in states.items():
+        if state["Type"] in ("Task", "Map"):
+            assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+    before = {name for name in states if name not in (*ENDED, "Restored", "Refused", "Failed", "Incomplete")}
+    reached = {
+        target
+        for name in before
+        for target in (
+            states[name].get("Next"),
+            states[name].get("Default"),
+            *(each["Next"] for each in (*states[name].get("Catch", ()), *states[name].get("Choices", ()))),
+        )
+        if target
+    }
+    assert reached - before == {"End restore"}
