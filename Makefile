@@ -32,7 +32,8 @@ check: setup ## lint, types, and that what is generated is current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: embedded ## speed and memory beside the peers, into build/bench.json (ONLY=check or prune, FULL=1)
+bench: ## speed and memory beside the peers, into build/bench.json and .png (ONLY=listing, FULL=1)
+	@local/setup bench
 	@ONLY=$(ONLY) FULL=$(FULL) $(BIN)/python -m bench
 
 mutants: setup ## each guard removed on purpose: a test must fail

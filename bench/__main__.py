@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.check import CHECK
+from bench.drawing import draw
 from bench.figures import conclude
+from bench.listing import LISTING
 from bench.part import CannotMeasure, Part
 from bench.prune import PRUNE
 from bench.raw import Recorder
+from bench.recording import RECORDING
+from bench.state import STATE
 
-PARTS = (CHECK, PRUNE)
+PARTS = (CHECK, LISTING, STATE, RECORDING, PRUNE)
 BUILD = Path(__file__).parents[1] / "build"
 
 
@@ -33,8 +37,9 @@ def main(environment: Mapping[str, str], parts: Sequence[Part] = PARTS, build: P
         return 2
     missed = conclude(chosen, records, written)
     for name, value in json.loads(written.read_text()).items():
-        if any(name.startswith(f"{part.name}.") for part in chosen):
+        if any(name.split(".")[0] in (part.name, *part.beginnings) for part in chosen):
             print(f"{name:40} {value}")
+    draw(written, written.with_suffix(".png"))
     for line in missed:
         print(line, file=sys.stderr)
     return 1 if missed else 0

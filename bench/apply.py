@@ -30,7 +30,8 @@ from functions.domain.cut import take_cut
 from functions.domain.prune.plan import Phase, manifest_file
 from functions.prune.apply import CALL_ENTRIES, THREADS
 from functions.prune.plan import PlanPorts, plan_prune
-from functions.storage.bucket import S3BucketConfiguration, S3VersionLister
+from functions.storage.bucket import S3BucketConfiguration
+from functions.storage.listing import S3VersionLister
 from functions.storage.records import S3RecordReader, S3RecordWriter
 
 if TYPE_CHECKING:

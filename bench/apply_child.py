@@ -16,8 +16,9 @@ from bench.operations import Operations
 from functions.domain.prune.approval import ShelvedPlan
 from functions.domain.values import AttemptId
 from functions.prune.apply import ApplyPorts, ApplyRequest, apply_batch
-from functions.storage.bucket import S3BucketConfiguration, S3KeyHistories
+from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.deleter import S3PendingUploads, S3VersionDeleter
+from functions.storage.listing import S3KeyHistories
 from functions.storage.records import S3RecordReader, S3RecordWriter
 
 LEDGER, SHELVED = "ledger", "shelved.json"

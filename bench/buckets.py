@@ -11,7 +11,7 @@ import boto3
 from functions.domain.repositories import Repository
 from functions.domain.values import ObjectVersion
 from functions.storage.aws import CLIENT
-from functions.storage.bucket import S3VersionLister
+from functions.storage.listing import S3VersionLister
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -29,12 +29,22 @@ class Measured:
     output: str
 
 
-def measured(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Measured:
-    """Run `command` in `directory`. Raises CannotMeasure, with the end of its words, when it fails."""
+def measured(
+    command: Sequence[str], directory: Path, environment: Mapping[str, str], *, unheard: bool = False
+) -> Measured:
+    """Run `command` in `directory`. Raises CannotMeasure, with the end of its words, when it fails.
+
+    `unheard`: its output goes nowhere, for one that says more than the bench should hold.
+    """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=directory, env=os.environ | environment, stdout=output, stderr=errors, stdin=subprocess.DEVNULL
+            command,
+            cwd=directory,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL if unheard else output,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
