@@ -17,7 +17,7 @@ from constructs import Construct
 from infra.arns import Arns
 
 TELLERS = (
-    *("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
+    *("record", "close-recording", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
     *("ask-approval", "verify-prune", "extend-retention"),
 )
 """The steps that tell people of findings, and ask approvers."""

@@ -1,4 +1,5 @@
-"""Recording: a queue per repository -> `record` -> ledger; a schedule that needs no event; `collect-chunks`.
+"""Recording: a queue per repository -> `record` -> ledger; a schedule that needs no event; `collect-chunks`. What is
+too large for one function goes to a workflow (infra/record_ranges.py).
 
 The queue decides the repository, so who may send to a queue is who may ask for a recording. A message that
 nobody can answer ends in the one dead-letter queue, and an alarm says so.
@@ -27,6 +28,7 @@ from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
+from infra.record_ranges import RangedRecording
 from infra.schedule import schedule, scheduler_role
 
 RECORD_TIMEOUT = cdk.Duration.minutes(15)
@@ -51,10 +53,12 @@ class Recording(Construct):
             description="Records which object versions make up a repository at a cut time",
             arns=arns,
             code=code,
-            permissions=_record_permissions(arns),
+            permissions=[*_recording_permissions(arns), *_event_permissions(arns), *_hand_over_permissions(arns)],
             timeout=RECORD_TIMEOUT,
-            memory_mb=2048,
+            memory_mb=3008,
+            environment={"RWM_RANGES_WORKFLOW": arns.state_machine(arns.names.ranges_workflow)},
         )
+        self.ranges = RangedRecording(self, "Ranges", arns=arns, code=code, records=_recording_permissions(arns))
         self.collect_chunks = Step(
             self,
             "CollectChunks",
@@ -195,8 +199,8 @@ def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:
     }
 
 
-def _record_permissions(arns: Arns) -> list[Permission]:
-    repositories = arns.configuration.repositories
+def _recording_permissions(arns: Arns) -> list[Permission]:
+    """What whoever records a state may: record, and close-recording."""
     return [
         *list_versions(arns, because="noncurrent versions and markers, too: a state is a cut in time"),
         *versioning_and_clock(
@@ -220,17 +224,36 @@ def _record_permissions(arns: Arns) -> list[Permission]:
             because="each head digest is also kept where the ledger's writers cannot change it",
             wildcard="heads are named by repository, generation and state",
         ),
-        *(
-            allow(
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:GetQueueUrl",
-                "sqs:ReceiveMessage",
-                on=some,
-                because="the event source polls; a message that cannot be answered yet is given back until it can",
-            )
-            for some in by_tens([arns.queue(repository) for repository in repositories])
+    ]
+
+
+def _event_permissions(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ReceiveMessage",
+            on=some,
+            because="the event source polls; a message that cannot be answered yet is given back until it can",
+        )
+        for some in by_tens([arns.queue(repository) for repository in arns.configuration.repositories])
+    ]
+
+
+def _hand_over_permissions(arns: Arns) -> list[Permission]:
+    return [
+        allow(
+            "s3:PutObject",
+            on=arns.records("recordings/*/manifest.json"),
+            because="says in which ranges a large repository is listed",
+            wildcard="recordings lie beneath their repository and attempt",
+        ),
+        allow(
+            "states:StartExecution",
+            on=arns.state_machine(arns.names.ranges_workflow),
+            because="hands over what is too large for one function",
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -20,6 +21,13 @@ class Records(Construct):
         super().__init__(scope, construct_id)
         where = arns.surroundings
         self.bucket: s3.Bucket = worm_bucket(self, arns.records_name, lock_days=LOCK_DAYS)
+        # Of use for an hour, and as large as what they list. Nothing goes before its lock ends.
+        self.bucket.add_lifecycle_rule(
+            id="ForgetListings",
+            prefix="recordings/",
+            expiration=cdk.Duration.days(1),
+            noncurrent_version_expiration=cdk.Duration.days(1),
+        )
         attach_policy(
             self,
             self.bucket,
@@ -31,7 +39,14 @@ class Records(Construct):
                     "OnlyRecordWritesHeads",
                     "s3:PutObject",
                     arns.records("heads/*"),
-                    [where.role(arns.names.role("record"))],
+                    [where.role(arns.names.role(step)) for step in ("record", "close-recording")],
+                ),
+                # What is recorded of a large repository is what these say that it holds.
+                _deny_but(
+                    "OnlyListRangeWritesParts",
+                    "s3:PutObject",
+                    arns.records("recordings/*/parts/*"),
+                    [where.role(arns.names.role("list-range"))],
                 ),
                 # Hiding a head digest would make a truncated chain look whole.
                 _deny_but("DenyHiding", "s3:DeleteObject", arns.records("*"), where.break_glass),

@@ -31,6 +31,11 @@ EXECUTION = "{% $states.context.Execution.Name %}"
 NOTHING = "{% {} %}"
 NULL = "{% null %}"
 """As an expression: jsii leaves out a None."""
+OF_THE_PLAN: Mapping[str, str] = {
+    "plan": "{% $plan.plan %}",
+    "plan_version": "{% $plan.plan_version %}",
+    "execution": EXECUTION,
+}
 REMEMBERED: Mapping[str, str] = {"failure": "{% $states.errorOutput %}"}
 """What a Catch assigns, so that the end it leads to can tell."""
 
@@ -105,12 +110,15 @@ def for_each_batch(
     parallel: int,
     records: str,
     manifest: str = "$plan.manifest",
+    item: str = "batch",
+    gives: Mapping[str, str] = OF_THE_PLAN,
     more: Mapping[str, str] | None = None,
+    all_needed: bool = False,
 ) -> sfn.DistributedMap:
-    """`do` for each batch of the plan in variable `$plan`, `parallel` at a time.
+    """`do` for each item of a manifest, which is that of the plan in variable `$plan` unless said otherwise, `parallel`
+    at a time.
 
-    `manifest` selects where the list of batches lies. `do` is given plan, plan_version, execution, batch, and what
-    `more` selects.
+    `do` is given the `item` by that name, and what `gives` and `more` select. `all_needed`: one that fails fails all.
     """
     batches = sfn.DistributedMap.jsonata(
         scope,
@@ -122,15 +130,13 @@ def for_each_batch(
             version_id=f"{{% {manifest}.version_id %}}",
         ),
         item_selector={
-            "batch": "{% $states.context.Map.Item.Value %}",
-            "plan": "{% $plan.plan %}",
-            "plan_version": "{% $plan.plan_version %}",
-            "execution": "{% $states.context.Execution.Name %}",
+            item: "{% $states.context.Map.Item.Value %}",
+            **gives,
             **(more or {}),
         },
         max_concurrency=parallel,
-        # One batch that fails must not stop the others: the step that follows tells what is missing.
-        tolerated_failure_percentage=100,
+        # Else one that fails must not stop the others: the step that follows tells what is missing.
+        tolerated_failure_percentage=0 if all_needed else 100,
         # Nothing: thousands of results would exceed the 256 KiB of a state; they are in the records bucket.
         outputs="{% {} %}",
     )

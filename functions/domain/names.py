@@ -63,6 +63,10 @@ class Names:
         return f"{self.prefix}-prune"
 
     @property
+    def ranges_workflow(self) -> str:
+        return f"{self.prefix}-record-ranges"
+
+    @property
     def alerts(self) -> str:
         """The SNS topic that tells people of findings."""
         return f"{self.prefix}-alerts"

@@ -217,6 +217,8 @@ class Repository(BaseModel):
     """Two recordings are at least this far apart."""
     record_schedule: Schedule = "rate(6 hours)"
     """Recordings without any event, so that silencing the host blinds nobody."""
+    ranges_above: Annotated[int, Field(ge=1, le=20_000_000)] = 10_000_000
+    """Versions and delete markers. A repository with more is listed by a Distributed Map, in ranges of keys."""
     prune_schedule: MaybeSchedule = "rate(7 days)"
     approval: Literal["hold", "always", "never"] = "hold"
     check_level: Literal["posture", "consistent", "content", "complete"] = "consistent"

@@ -6,7 +6,7 @@ The expression guesses nothing:
 
 - a row has these elements in this order, and texts without entities, markup or control characters;
 - nothing lies between two rows;
-- what lies before the first and after the last is XML of its own, which ElementTree reads, and holds no further entry;
+- what lies before the first and after the last is whole, read by ElementTree, and holds no further entry;
 - the page is UTF-8, and does not say otherwise.
 
 Either way gives the same Page, or MalformedListing.
@@ -112,10 +112,13 @@ def by_rows(body: bytes, prefix: str) -> Page | None:
 
 
 def _frame(before: str, after: str) -> ET.Element | None:
-    """What surrounds the rows; None: a comment or the like may hide some, or there are others. Raises ParseError."""
+    """What surrounds the rows; None: it holds entries, or names an encoding. Raises ParseError.
+
+    Both ends are whole by themselves, so no row lies in a comment, in an attribute, or in an element that is no root.
+    """
     if declaration := _DECLARATION.match(before):
         before = before[declaration.end() :]
-    if any(odd in before + after for odd in ("<!", "<?")):
+    if "<?xml" in before:
         return None
     root = _unqualified(ET.fromstring(f"{before}</ListVersionsResult>"))  # noqa: S314 - as in by_elements
     root.extend(_unqualified(ET.fromstring(f"<ListVersionsResult>{after}")))  # noqa: S314

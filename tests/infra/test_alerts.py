@@ -27,7 +27,7 @@ def test_nobody_publishes_but_the_steps_that_judge_or_ask(shipped: Assembly) -> 
     others = _statements(shipped)["DenyOthers"]
     assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sns:Publish")
     steps = (
-        *("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
+        *("record", "close-recording", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
         *("ask-approval", "verify-prune", "extend-retention"),
     )
     assert others["Condition"] == {

@@ -73,9 +73,10 @@ def test_a_bucket_is_versioned_locked_private_and_closed_to_foreign_keys(shipped
     assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert encryption["BlockedEncryptionTypes"] == {"EncryptionType": ["SSE-C"]}
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    rule, *others = bucket["LifecycleConfiguration"]["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert not [key for key in rule if "Expiration" in key or "Transition" in key]
+    assert [each["Prefix"] for each in others] == (["recordings/"] if "records" in name else [])
 
 
 def _policy(assembly: Assembly, bucket: str) -> list[Any]:
@@ -91,7 +92,7 @@ def test_a_protected_bucket_has_exactly_the_policy_that_connect_prints(shipped: 
         assert _policy(shipped, bucket) == bucket_policy(bucket, repositories, where)
 
 
-def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads(shipped: Assembly) -> None:
+def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads_and_listings(shipped: Assembly) -> None:
     bucket = BUCKETS[2]
     statements = {each["Sid"]: each for each in _policy(shipped, bucket)}
     assert all(each["Effect"] == "Deny" and each["Principal"] == "*" for each in statements.values())
@@ -105,9 +106,15 @@ def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads(shipp
     assert "Condition" not in statements["DenyLocks"], "its own default locks what is written, and nobody else does"
     assert statements["DenyHiding"]["Action"] == "s3:DeleteObject"
     assert statements["DenyHiding"]["Resource"] == f"arn:aws:s3:::{bucket}/*"
-    heads = statements["OnlyRecordWritesHeads"]
-    assert (heads["Action"], heads["Resource"]) == ("s3:PutObject", f"arn:aws:s3:::{bucket}/heads/*")
-    assert heads["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/rwm-record"]}}
+    writers = (
+        ("OnlyRecordWritesHeads", "heads/*", ["record", "close-recording"]),
+        ("OnlyListRangeWritesParts", "recordings/*/parts/*", ["list-range"]),
+    )
+    for sid, beneath, steps in writers:
+        only = statements[sid]
+        roles = [f"arn:aws:iam::{ACCOUNT}:role/rwm-{step}" for step in steps]
+        assert (only["Action"], only["Resource"]) == ("s3:PutObject", f"arn:aws:s3:::{bucket}/{beneath}")
+        assert only["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": roles}}
 
 
 @pytest.mark.parametrize("name", ["rwm-ledger", "rwm-operations"])

@@ -17,6 +17,8 @@ from tests.infra.templates import Assembly
 MINUTES = 60
 HANDLERS = {
     "rwm-record": ("functions.record.record.handler", 15 * MINUTES),
+    "rwm-list-range": ("functions.record.list_range.handler", 15 * MINUTES),
+    "rwm-close-recording": ("functions.record.close.handler", 15 * MINUTES),
     "rwm-collect-chunks": ("functions.record.collect_chunks.handler", 5 * MINUTES),
     "rwm-check-posture": ("functions.check.posture.handler", 5 * MINUTES),
     "rwm-check-consistent": ("functions.check.consistent.handler", 15 * MINUTES),
@@ -38,7 +40,15 @@ HANDLERS = {
     "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
+    "rwm-end-restore": ("functions.restore.end.handler", 1 * MINUTES),
 }
+
+
+TOLD_OF = {
+    "rwm-lease-prune": {"prune": "prune", "restore": "restore"},
+    "rwm-record": {"ranges": "record-ranges"},
+}
+"""Workflows, by the variable that names them."""
 
 
 def _named(assembly: Assembly, resource_type: str, field: str) -> dict[str, Any]:
@@ -61,11 +71,10 @@ def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: A
             "POWERTOOLS_SERVICE_NAME": name.removeprefix("rwm-"),
             "POWERTOOLS_METRICS_NAMESPACE": "RWM",
             "POWERTOOLS_LOG_LEVEL": "INFO",
-            **(
-                {"RWM_PRUNE_WORKFLOW": "arn:aws:states:eu-central-1:123456789012:stateMachine:rwm-prune"}
-                if name == "rwm-lease-prune"
-                else {}
-            ),
+            **{
+                f"RWM_{each.upper()}_WORKFLOW": f"arn:aws:states:eu-central-1:123456789012:stateMachine:rwm-{machine}"
+                for each, machine in TOLD_OF.get(name, {}).items()
+            },
         }
 
 
@@ -82,13 +91,15 @@ def test_all_functions_share_one_asset(shipped: Assembly) -> None:
 
 def test_logs_are_kept_as_long_as_configured(shipped: Assembly) -> None:
     groups = _named(shipped, "AWS::Logs::LogGroup", "LogGroupName")
-    workflows = {f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-prune", "rwm-restore")}
+    workflows = {
+        f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore")
+    }
     expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), *workflows}
     assert set(groups) == expected
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
 
-@pytest.mark.parametrize("name", ["rwm-check", "rwm-prune", "rwm-restore"])
+@pytest.mark.parametrize("name", ["rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore"])
 def test_a_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly, name: str) -> None:
     machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")[name]
     assert machine["TracingConfiguration"] == {"Enabled": True}

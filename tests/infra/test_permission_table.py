@@ -75,8 +75,16 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         "s3:GetObject*",
         "dynamodb:DeleteItem",
         "lambda:Invoke*",
-        "states:*",
+        *("states:Describe*", "states:List*", "states:Stop*", "states:SendTask*", "states:Redrive*"),
     ),
+    "rwm-list-range": (
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, *READS_NO_OBJECTS, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
+        TELLS_NOBODY,
+    ),
+    "rwm-close-recording": (
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, "dynamodb:DeleteItem", "lambda:Invoke*", "states:*", "sqs:*"),
+    ),
+    "rwm-record-ranges-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:PutObject", "dynamodb:*", "sqs:*", TELLS_NOBODY),
     "rwm-collect-chunks": (*NO_SERVICE_MAY, "s3:*", "sqs:*", "dynamodb:PutItem", "lambda:Invoke*", "states:*"),
     "rwm-check-posture": (*CHECKS_NEVER, "s3:ListBucket*", *READS_NO_OBJECTS, *WRITES_NO_OBJECTS),
     "rwm-check-consistent": (*CHECKS_NEVER, "iam:*", *READS_NO_OBJECTS, *WRITES_NO_OBJECTS),
@@ -99,7 +107,7 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         *("s3:*", TELLS_NOBODY),
     ),
     "rwm-lease-prune": (
-        *(pattern for pattern in PRUNES_NEVER_WAKING if pattern != "dynamodb:UpdateItem"),
+        *(pattern for pattern in PRUNES_NEVER_WAKING if pattern not in ("dynamodb:UpdateItem", "dynamodb:DeleteItem")),
         *("states:Start*", "states:Stop*", "states:SendTask*", "s3:*", TELLS_NOBODY),
     ),
     "rwm-drop-states": (*PRUNES_NEVER, "s3:ListBucket*", *WRITES_NO_OBJECTS, TELLS_NOBODY),
@@ -120,9 +128,17 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-extend-retention-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "states:*", TELLS_NOBODY),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
-    "rwm-plan-restore": (*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*"),
+    "rwm-plan-restore": (
+        # It announces, and takes back nothing.
+        *(*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*", "sqs:*"),
+        TELLS_NOBODY,
+    ),
     "rwm-copy-batch": (*NO_SERVICE_MAY, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
     "rwm-verify-restore": (*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
+    "rwm-end-restore": (
+        *(*NO_SERVICE_MAY, "s3:*", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:GetItem"),
+        *("lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),
+    ),
     "rwm-restore-workflow": (*NO_SERVICE_MAY, "s3:PutObject", "dynamodb:*", "sqs:*"),
     "rwm-operator": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
@@ -289,10 +305,33 @@ def test_record_lists_versions_of_the_repositories_only(who: Mapping[str, Identi
 
 def test_record_writes_head_digests_and_findings_and_its_ledger(who: Mapping[str, Identity]) -> None:
     record = who["rwm-record"]
-    assert record.resources("s3:PutObject") == {f"{RECORDS}/heads/*"}
+    assert record.resources("s3:PutObject") == {f"{RECORDS}/heads/*", f"{RECORDS}/recordings/*/manifest.json"}
     assert record.resources("dynamodb:PutItem") == {LEDGER, OPERATIONS}
     assert record.resources("dynamodb:UpdateItem") == {LEDGER}
     assert record.resources("dynamodb:Query") == {LEDGER, OPERATIONS}
+
+
+def test_record_starts_one_workflow_which_lists_ranges_and_closes(who: Mapping[str, Identity]) -> None:
+    record, workflow = who["rwm-record"], who["rwm-record-ranges-workflow"]
+    assert record.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-record-ranges")}
+    steps = {_arn("lambda", f"function:rwm-{step}") for step in ("list-range", "close-recording")}
+    assert workflow.resources("lambda:InvokeFunction") == steps
+
+
+def test_who_lists_ranges_writes_what_it_listed_and_nothing_else(who: Mapping[str, Identity]) -> None:
+    lists = who["rwm-list-range"]
+    assert lists.allowed == expand([*OWN_LOGS, "s3:ListBucketVersions", "s3:PutObject"])
+    assert lists.resources("s3:PutObject") == {f"{RECORDS}/recordings/*/parts/*"}
+    assert lists.conditions("s3:ListBucketVersions") == [{}, {"StringLike": {"s3:prefix": "restic/beta/*"}}]
+
+
+def test_who_closes_a_recording_may_what_record_may_and_reads_what_was_listed(who: Mapping[str, Identity]) -> None:
+    record, close = who["rwm-record"], who["rwm-close-recording"]
+    assert close.resources("s3:GetObjectVersion") == {f"{RECORDS}/recordings/*"}
+    assert close.resources("s3:PutObject") == {f"{RECORDS}/heads/*"}
+    asks = {each for each in record.allowed if each.startswith("sqs:")} | expand(["states:StartExecution"])
+    reads = expand(["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"])
+    assert close.allowed == (record.allowed - asks) | reads
 
 
 def _appending(identity: Identity) -> list[Any]:
@@ -316,17 +355,52 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}
     ]
     own = {"plan-prune": "plan", "ask-approval": "plan-token", "approve": "approval", "lease-prune": "prune-lease"}
-    for step, partitions in {**own, "hold": "hold", "extend-retention": "locks"}.items():
+    for step, partitions in {**own, "hold": "hold", "extend-retention": "locks", "plan-restore": "restoring"}.items():
         assert appending.pop(f"rwm-{step}") == [
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
         ]
     assert set(appending) == {
         *("rwm-record", "rwm-check-posture", "rwm-check-consistent", "rwm-conclude-content", "rwm-conclude-complete"),
-        *("rwm-verify-restore", "rwm-verify-prune"),
+        *("rwm-close-recording", "rwm-verify-restore", "rwm-verify-prune"),
     }
     for conditions in appending.values():
         decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*", "locks#*"]
         assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": decides}, **present}]
+
+
+def test_what_a_restore_announced_is_taken_back_by_its_last_step_and_by_who_asks_step_functions(
+    who: Mapping[str, Identity],
+) -> None:
+    only = {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["restoring#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    taking = {
+        name: each.conditions("dynamodb:DeleteItem")
+        for name, each in who.items()
+        if OPERATIONS in each.resources("dynamodb:DeleteItem") and name != "rwm-hold"
+    }
+    assert taking == {"rwm-end-restore": [only], "rwm-lease-prune": [only]}
+    end = who["rwm-end-restore"]
+    assert end.allowed == expand([*OWN_LOGS, "dynamodb:DeleteItem"])
+    assert end.resources("dynamodb:DeleteItem") == {OPERATIONS}
+
+
+def test_a_restore_is_announced_only_of_a_state_that_is_not_dropped(who: Mapping[str, Identity]) -> None:
+    plan = who["rwm-plan-restore"]
+    assert plan.resources("dynamodb:PutItem") == {OPERATIONS}
+    assert plan.resources("dynamodb:ConditionCheckItem") == {LEDGER}
+    assert plan.conditions("dynamodb:ConditionCheckItem") == [
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["dropped#*"]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+    ]
+
+
+def test_nobody_redrives_an_execution(who: Mapping[str, Identity]) -> None:
+    """An aborted restore that goes on in its middle would no longer be announced."""
+    assert [name for name, each in who.items() if each.allowed & expand(["states:RedriveExecution"])] == []
 
 
 def test_people_are_told_by_the_steps_that_judge(who: Mapping[str, Identity]) -> None:
@@ -510,14 +584,15 @@ def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]
 
 
 STEPS_OF = {
-    "restore": ("plan-restore", "copy-batch", "verify-restore"),
+    "restore": ("plan-restore", "copy-batch", "verify-restore", "end-restore"),
     "check": (
         *("check-posture", "record", "check-consistent", "plan-content", "hash-content", "conclude-content"),
         *("check-complete", "conclude-complete"),
     ),
     "prune": ("plan-prune", "ask-approval", "lease-prune", "drop-states", "apply-prune", "verify-prune"),
+    "record-ranges": ("list-range", "close-recording"),
 }
-PARTS = {"restore": (), "check": (), "prune": ("rwm-check",)}
+PARTS = {"restore": (), "check": (), "prune": ("rwm-check",), "record-ranges": ()}
 """Workflows that one runs as a part of itself."""
 
 
@@ -537,7 +612,8 @@ def test_a_workflow_invokes_its_steps_and_starts_only_itself_and_its_parts(
         _arn("states", f"execution:rwm-{name}/*"),
         *(_arn("states", f"execution:{part}:*") for part in parts),
     }
-    assert workflow.resources("s3:GetObjectVersion") == {f"{RECORDS}/{name}s/*"}
+    files = "recordings" if name == "record-ranges" else f"{name}s"
+    assert workflow.resources("s3:GetObjectVersion") == {f"{RECORDS}/{files}/*"}
 
 
 def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> None:

@@ -89,13 +89,14 @@ def test_who_records_can_drop_no_state(who: Mapping[str, Identity]) -> None:
         "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["dropped#*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
-    record = who["rwm-record"]
-    assert record.conditions("dynamodb:UpdateItem") == [but_marks]
-    assert but_marks in record.conditions("dynamodb:PutItem")
+    recording = ("rwm-record", "rwm-close-recording")
+    for name in recording:
+        assert who[name].conditions("dynamodb:UpdateItem") == [but_marks]
+        assert but_marks in who[name].conditions("dynamodb:PutItem")
     marking = [
         name
         for name, each in who.items()
-        if {LEDGER} & each.resources("dynamodb:PutItem") and name not in ("rwm-record", "rwm-drop-states")
+        if {LEDGER} & each.resources("dynamodb:PutItem") and name not in (*recording, "rwm-drop-states")
     ]
     assert marking == []
 
@@ -118,11 +119,18 @@ def test_who_verifies_reads_and_reports(who: Mapping[str, Identity]) -> None:
     assert verify.resources("s3:ListBucket") == {RECORDS}
 
 
-def test_the_lease_is_taken_by_its_step_alone_which_looks_only_at_prunes(who: Mapping[str, Identity]) -> None:
+def test_the_lease_is_taken_by_its_step_alone_which_looks_only_at_prunes_and_restores(
+    who: Mapping[str, Identity],
+) -> None:
     lease = who["rwm-lease-prune"]
-    operations = {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+    operations = {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     assert lease.allowed == expand(OWN_LOGS | operations | {"states:DescribeExecution"})
-    assert lease.resources("states:DescribeExecution") == {f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-prune:*"}
+    assert lease.resources("states:DescribeExecution") == {
+        f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-{workflow}:*" for workflow in ("prune", "restore")
+    }
+    for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
+        assert lease.conditions(action) == [_only("prune-lease#*")]
+    assert lease.conditions("dynamodb:DeleteItem") == [_only("restoring#*")]
 
 
 def test_hold_holds_and_releases_and_drops_nothing(who: Mapping[str, Identity]) -> None:

@@ -242,10 +242,13 @@ def test_a_kept_state_that_is_not_whole_is_the_end_s_name(definition: Definition
     assert prune.cause == ("1 kept state(s) are not whole; the report is records/prunes/alpha/execution-1/report.json")
 
 
-def test_a_lease_that_another_prune_has_ends_it(definition: Definition) -> None:
-    prune = _run(definition, {"Take lease": _fails("LeaseHeld", "prune x has the lease")})
+@pytest.mark.parametrize("error", ["LeaseHeld", "RestoreUnderWay"])
+def test_a_lease_that_another_prune_has_or_a_restore_that_is_under_way_ends_it(
+    definition: Definition, error: str
+) -> None:
+    prune = _run(definition, {"Take lease": _fails(error, "x is in the way")})
     assert prune.entered == [*PLANNED, "Take lease", "Not leased"]
-    assert (prune.error, prune.cause) == ("PruneStopped", "prune x has the lease")
+    assert (prune.error, prune.cause) == ("PruneStopped", "x is in the way")
 
 
 @pytest.mark.parametrize(("named", "error"), [("CheckRefused", "PruneRefused"), ("CheckFailed", "PruneFailed")])

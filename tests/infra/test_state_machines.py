@@ -98,7 +98,7 @@ def planted(restore: Definition) -> Definition:
 
 def test_every_workflow_is_without_fault(shipped: Assembly) -> None:
     found = definitions(shipped)
-    assert set(found) == {"rwm-check", "rwm-prune", "rwm-restore"}
+    assert set(found) == {"rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore"}
     assert [(name, fault) for name, definition in found.items() for fault in faults(definition)] == []
 
 
@@ -107,6 +107,7 @@ def test_there_are_expressions_to_compile(shipped: Assembly) -> None:
     assert {name: len(list(_expressions(definition, ""))) > 15 for name, definition in found.items()} == {
         "rwm-check": True,
         "rwm-prune": True,
+        "rwm-record-ranges": True,
         "rwm-restore": True,
     }
 
@@ -122,8 +123,8 @@ def test_a_planted_fault_in_an_expression_is_found(planted: Definition) -> None:
 
 
 def test_a_planted_transition_to_nowhere_is_found(planted: Definition) -> None:
-    planted["States"]["Verify restore"]["Next"] = "Compleat?"
-    assert {"Compleat? is no state", "Complete? is never reached"} <= set(faults(planted))
+    planted["States"]["End restore"]["Next"] = planted["States"]["End restore"]["Catch"][0]["Next"] = "How did it go"
+    assert {"How did it go is no state", "How did it go? is never reached"} <= set(faults(planted))
 
 
 def test_a_fault_inside_the_map_is_found(planted: Definition) -> None:
@@ -169,33 +170,10 @@ def test_the_map_is_skipped_when_there_is_nothing_to_copy(restore: Definition) -
         assert condition.evaluate({}, frame) is expected
 
 
-def test_a_restore_ends_well_only_when_verify_says_complete(restore: Definition) -> None:
-    choice = restore["States"]["Complete?"]
-    assert choice["Choices"] == [{"Condition": "{% $states.input.complete = true %}", "Next": "Restored"}]
-    assert choice["Default"] == "Incomplete"
-    assert restore["States"]["Incomplete"]["Error"] == "RestoreIncomplete"
-    assert [name for name, state in restore["States"].items() if state.get("End") or state["Type"] == "Succeed"] == [
-        "Restored"
-    ]
-
-
-def test_a_refused_restore_ends_with_the_reason_that_plan_gave(restore: Definition) -> None:
-    catches = restore["States"]["Plan restore"]["Catch"]
-    assert [(catch["ErrorEquals"], catch["Next"]) for catch in catches] == [
-        (["RestoreRefused"], "Refused"),
-        (["States.ALL"], "Failed"),
-    ]
-    assert restore["States"]["Refused"] == {
-        "Type": "Fail",
-        "Error": "RestoreRefused",
-        "Cause": "{% $parse($failure.Cause).errorMessage %}",
-    }
-
-
 @pytest.mark.parametrize(
     ("workflow", "calls"),
     [
-        ("rwm-restore", {"Plan restore", "Copy batch", "Verify restore"}),
+        ("rwm-restore", {"Plan restore", "Copy batch", "Verify restore", "End restore"}),
         (
             "rwm-check",
             {
