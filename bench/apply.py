@@ -26,7 +26,7 @@ from bench.operations import EXECUTION, TOKEN, Operations
 from bench.part import CannotMeasure
 from bench.raw import Record, Recorder
 from bench.waiting import Waiting
-from functions.domain.cut import take_cut
+from functions.domain.consistent.fold import observe
 from functions.domain.prune.plan import Phase, manifest_file
 from functions.prune.apply import CALL_ENTRIES, THREADS
 from functions.prune.plan import PlanPorts, plan_prune
@@ -104,7 +104,7 @@ def draw(s3: "S3Client", bucket: str, records: str, folder: Path) -> Mapping[Pha
     ours = repository(bucket)
     configuration, lister = S3BucketConfiguration(s3, bucket), S3VersionLister(s3, bucket, "")
     now = configuration.now()
-    entries = take_cut(lister.versions(), now).versions
+    entries = observe(lister.blocks(), now).cut.versions
     cut_times = [now - timedelta(days=age) for age in reversed(range(STATES))]
 
     first = _first_states(len(entries))

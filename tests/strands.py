@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from functions.domain import chunks
+from functions.domain.columns import in_runs
 from functions.domain.cut import Cut
-from functions.domain.delta import MOST_LINKS, changes_between
-from functions.domain.ledger import read_state
+from functions.domain.delta import MOST_LINKS, changes_of, unlike
+from functions.domain.entries import Entries
+from functions.domain.ledger import stream_state
 from functions.domain.state import Cause, ChunkSet, DeltaOn, Head, StateHeader, describe
 from functions.domain.values import AttemptId, ObjectVersion, RepositoryName
 from tests.builders import NOON
@@ -20,7 +22,7 @@ def cut_of(entries: Sequence[ObjectVersion]) -> Cut:
     """A cut of exactly `entries` (in key order)."""
     return Cut(
         time=NOON,
-        versions=tuple(entries),
+        versions=Entries.of(entries),
         edge=False,
         busy=False,
         locks=0,
@@ -34,7 +36,7 @@ def cut_of(entries: Sequence[ObjectVersion]) -> Cut:
 def packed(
     ledger: FakeLedger,
     parent: StateHeader | None,
-    entries: Sequence[ObjectVersion],
+    entries: Iterable[ObjectVersion],
     *,
     base: bool = False,
     size: int = 0,
@@ -43,8 +45,8 @@ def packed(
     however large, and not if a `base` is asked for. `size`: how many entries or changes to a chunk; 0: as many as fit.
     """
     if parent is None or base or parent.links == MOST_LINKS:
-        return _chunked(entries, size, chunks.encode), None
-    changes = list(changes_between(read_state(ledger, parent), entries))
+        return _chunked(list(entries), size, chunks.encode), None
+    changes = list(changes_of(unlike(stream_state(ledger, parent), in_runs(entries))))
     if not changes:
         return [], None
     before = parent.delta.changes if parent.delta else 0

@@ -35,10 +35,13 @@ from functions.domain.checking import CheckRefused, CheckRequest, VerdictPorts, 
 from functions.domain.consistent.baseline import Approved, Comparands, baseline, comparands
 from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import judge
-from functions.domain.consistent.fresh import Fresh, observe
+from functions.domain.consistent.fold import observe
+from functions.domain.consistent.fresh import Fresh, Usual
 from functions.domain.consistent.kept import Kept
+from functions.domain.consistent.shown import NOTHING_SHOWN, Shown
 from functions.domain.content.known import Memory
 from functions.domain.documents import UnreadableDocument
+from functions.domain.entries import Entries
 from functions.domain.findings import FindingId
 from functions.domain.keeping import DroppedState, kept_of
 from functions.domain.ledger import NoSuchState, StateDamaged, StatesInTurn, choose_state, prove_entries
@@ -46,7 +49,7 @@ from functions.domain.ports import ApprovalReader, BucketConfiguration, LedgerRe
 from functions.domain.prune.approval import from_generation, last_approved
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import ChunkSet, Head, StateHeader
-from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId, VersionId
+from functions.domain.values import Evidence, Finding, ObjectKey, Severity, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Judged, Verdict
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
@@ -85,7 +88,7 @@ class KeptStates:
     """What the ledger says, and what it should say and does not."""
 
     kept: Kept
-    entries: Mapping[ChunkSet, tuple[ObjectVersion, ...]]
+    entries: Mapping[ChunkSet, Entries]
     """Of the states that were asked for, where they are whole."""
     damaged: Mapping[StateId, datetime]
     """States that are not what was recorded, and of when they are, as far as it is known."""
@@ -108,8 +111,11 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
     compared = comparands(before, approved, header.cut_time, repository.thresholds.baseline_days)
     states = _read(_missing_links(head, chain), headers, compared, ports.ledger)
     # Of a state that is damaged, the listing still shows what it must have been.
-    past = [each.cut_time for each in (compared.reference, compared.old) if each is not None]
-    fresh = observe(ports.lister.versions(), header.cut_time, states.kept, past)
+    past = {each.cut_time: 0 for each in (compared.reference, compared.old) if each is not None}
+    expected = {kind: tally.objects for kind, tally in chain[0].by_type.items()}
+    fresh = observe(
+        ports.lister.blocks(expected), header.cut_time, usual=Usual.of(repository), kept=states.kept, past=past
+    )
     if ports.ledger.dropped(repository.repository) != {each.state for each in drops}:
         raise CheckRefused(
             f"a prune dropped states of {repository.name} while its bucket was listed; nothing was judged; check again"
@@ -120,8 +126,8 @@ def check_consistent(repository: Repository, state: str, execution: str, ports: 
         baseline=baseline(
             (each for each in chain if each.cut_time < header.cut_time),
             approved,
-            reference=_entries(compared.reference, states, fresh),
-            old=_entries(compared.old, states, fresh),
+            reference=_shown(compared.reference, states, fresh),
+            old=_shown(compared.old, states, fresh),
         ),
         object_lock=not fresh.nulls or ports.bucket.object_lock(),
     )
@@ -182,7 +188,7 @@ def _read(
     """Each base and each delta once, one after another: memory holds what is named, however many states name it."""
     wanted = {each.chunks for each in (compared.reference, compared.old) if each is not None}
     kept = Kept()
-    entries: dict[ChunkSet, tuple[ObjectVersion, ...]] = {}
+    entries: dict[ChunkSet, Entries] = {}
     whole: dict[ChunkSet, bool] = {}
     damaged = dict(missing)
     states = StatesInTurn(reader)
@@ -207,7 +213,7 @@ def _read(
         whole[header.chunks] = True
         kept.add(header.cut_time, read.new)
         if header.chunks in wanted:
-            entries[header.chunks] = tuple(read.entries)
+            entries[header.chunks] = Entries.of(read.entries)
     return KeptStates(kept, entries, damaged)
 
 
@@ -221,10 +227,11 @@ def _missing_links(head: Head | None, headers: Collection[StateHeader]) -> Itera
             yield header.parent, header.cut_time
 
 
-def _entries(header: StateHeader | None, states: KeptStates, fresh: Fresh) -> tuple[ObjectVersion, ...]:
+def _shown(header: StateHeader | None, states: KeptStates, fresh: Fresh) -> Shown:
     if header is None:
-        return ()
-    return states.entries.get(header.chunks, fresh.past[header.cut_time])
+        return NOTHING_SHOWN
+    recorded = states.entries.get(header.chunks)
+    return fresh.past[header.cut_time].shown if recorded is None else Shown.of(recorded.blocks(), fresh.cut)
 
 
 def state_damaged(repository: Repository, damaged: Mapping[StateId, datetime]) -> Iterable[Finding]:

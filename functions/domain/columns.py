@@ -8,7 +8,7 @@ the few that somebody has to look at.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice, repeat
+from itertools import compress, islice, repeat
 from typing import Self
 
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
@@ -84,6 +84,19 @@ class Columns:
             self.times[start:stop],
             self.etags[start:stop],
             self.classes[start:stop],
+        )
+
+    def chosen(self, marks: bytes | bytearray) -> "Columns":
+        """The entries whose mark is 1; a mark for each. Where none is 0, these columns themselves."""
+        if 0 not in marks:
+            return self
+        return Columns(
+            list(compress(self.keys, marks)),
+            list(compress(self.version_ids, marks)),
+            list(compress(self.sizes, marks)),
+            list(compress(self.times, marks)),
+            list(compress(self.etags, marks)),
+            list(compress(self.classes, marks)),
         )
 
     def entries(self) -> Iterator[ListedVersion]:

@@ -22,8 +22,6 @@ MOST_LINKS = 64
 """Deltas on one base: each costs its readers a header and a chunk or more."""
 LARGEST_SHARE = 5
 """All deltas on a base have at most one change for this many of its entries."""
-_BLOCK = 512
-"""Entries that are compared at once. Most of a repository does not change from one backup to the next."""
 _FEW = 16
 """Entries that are compared one by one where they are not all the same."""
 
@@ -41,35 +39,6 @@ Change = ObjectVersion | Removal
 
 class DoesNotFit(Exception):
     """A delta is not one on these entries; nothing was made of it."""
-
-
-def changes_between(old: Sequence[ObjectVersion], new: Sequence[ObjectVersion]) -> Iterator[Change]:
-    """What makes `new` of `old`, both in key order, in key order."""
-    at_old = at_new = 0
-    while at_old < len(old) and at_new < len(new):
-        # Compared by identity first: a listing shows the same entry for both.
-        if old[at_old : at_old + _BLOCK] == new[at_new : at_new + _BLOCK]:
-            at_old += _BLOCK
-            at_new += _BLOCK
-            continue
-        stop = at_new + _BLOCK
-        while at_new < stop and at_old < len(old) and at_new < len(new):
-            before, after = old[at_old], new[at_new]
-            if before is after:
-                at_old += 1
-                at_new += 1
-            elif before.key < after.key:
-                yield Removal(before.key)
-                at_old += 1
-            else:
-                if before.key == after.key:
-                    at_old += 1
-                if before != after:
-                    yield after
-                at_new += 1
-    for left in old[at_old:]:
-        yield Removal(left.key)
-    yield from new[at_new:]
 
 
 def apply(entries: Sequence[ObjectVersion], changes: Iterable[Change]) -> list[ObjectVersion]:

@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from functions.domain.values import Digest, ObjectKey, from_hex
 
+SMALLEST = 32
+"""Bytes of a file: what restic encrypts has an IV of 16 and a MAC of 16, and a key file's JSON is longer still."""
+
 
 class FileType(StrEnum):
     """restic's own words for what a repository holds, and ALIEN for what it does not."""

@@ -8,17 +8,18 @@ Security rules:
 - A delta names by its id the state on which it lies, so that a header's id stands for every chunk down to the base.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from functions.domain.columns import Columns
 from functions.domain.cut import Cut
 from functions.domain.delta import MOST_LINKS
 from functions.domain.documents import Document, Instant, Part
 from functions.domain.restic import FileType, file_type
-from functions.domain.roots import attributes_root, content_of, content_root, manifest_root
+from functions.domain.roots import AttributesRoot, ContentRoot, ManifestRoot
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName, StateId
 
 
@@ -63,9 +64,13 @@ class Roots:
     attributes: Digest
 
     @classmethod
-    def of(cls, versions: Collection[ObjectVersion]) -> "Roots":
-        """`versions` in key order."""
-        return cls(manifest_root(versions), content_root(content_of(versions)), attributes_root(versions))
+    def of(cls, blocks: Iterable[Columns]) -> "Roots":
+        """`blocks` in key order."""
+        roots = (ManifestRoot(), ContentRoot(), AttributesRoot())
+        for block in blocks:
+            for root in roots:
+                root.update(block)
+        return cls(*(root.digest() for root in roots))
 
 
 class Cause(Part):
@@ -173,14 +178,16 @@ def describe(
     cause: Cause,
     delta: DeltaOn | None = None,
     roots: Roots | None = None,
+    by_type: Mapping[FileType, Tally] | None = None,
 ) -> StateHeader:
     """The header of `cut` as the next link after `parent`.
 
     `own_chunks` is where the recorder would put the entries, or with `delta` what changed; where the parent already
-    has the same entries, the parent's chunks are named instead and neither is used. `roots`: those of the cut, where
-    they are known.
+    has the same entries, the parent's chunks are named instead and neither is used. `roots` and `by_type`: those of
+    the cut, where they are known.
     """
-    roots = roots or Roots.of(cut.versions)
+    roots = roots or Roots.of(cut.versions.blocks())
+    by_type = tally(cut.versions) if by_type is None else by_type
     same = parent is not None and parent.manifest_root == roots.manifest
     return StateHeader(
         repository=repository,
@@ -195,8 +202,8 @@ def describe(
         content_root=roots.content,
         attributes_root=parent.attributes_root if parent is not None and same else roots.attributes,
         objects=len(cut.versions),
-        bytes=sum(version.size for version in cut.versions),
-        by_type=tally(cut.versions),
+        bytes=sum(each.bytes for each in by_type.values()),
+        by_type=dict(by_type),
         edge=cut.edge,
         busy=cut.busy,
         locks=cut.locks,

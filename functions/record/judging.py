@@ -22,10 +22,11 @@ from functions.domain.consistent.baseline import WEEK, Approved, Comparands, bas
 from functions.domain.consistent.case import Case, decided
 from functions.domain.consistent.check import NEED_THE_LEDGER, judge
 from functions.domain.consistent.fresh import Fresh
+from functions.domain.consistent.shown import NOTHING_SHOWN, Shown
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement, FindingId
 from functions.domain.keeping import kept_of
-from functions.domain.ledger import StateDamaged, read_state
+from functions.domain.ledger import StateDamaged, stream_state
 from functions.domain.notices import notice_of
 from functions.domain.ports import (
     AcknowledgementReader,
@@ -38,7 +39,6 @@ from functions.domain.ports import (
 from functions.domain.prune.approval import last_approved
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
-from functions.domain.roots import manifest_root
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import BY_RECORD, CheckLevel, Verdict, conclude, news
@@ -114,13 +114,13 @@ def judge_listing(
     *,
     object_lock: bool,
 ) -> tuple[Finding, ...]:
-    """What the rules find in a listing that was watched for `past.cuts`."""
+    """What the rules find in a listing that was folded for `past.cuts`."""
     wanted = past.comparands(fresh.cut.time)
     known = baseline(
         past.headers,
         past.approved,
-        reference=_entries(wanted.reference, fresh, ledger),
-        old=_entries(wanted.old, fresh, ledger),
+        reference=_shown(wanted.reference, fresh, ledger),
+        old=_shown(wanted.old, fresh, ledger),
     )
     case = Case(repository=repository, fresh=fresh, baseline=known, object_lock=object_lock)
     return judge(decided(case, lambda doubtful: _proven(doubtful, past, memory)))
@@ -171,21 +171,21 @@ def _proven(
     return memory.proven_among(doubtful, newest) if newest is not None else frozenset()
 
 
-def _entries(header: StateHeader | None, fresh: Fresh, ledger: LedgerReader) -> tuple[ObjectVersion, ...]:
-    """The entries of a kept state: the listing as of its cut where that is proven to be them, else the ledger's."""
+def _shown(header: StateHeader | None, fresh: Fresh, ledger: LedgerReader) -> Shown:
+    """A kept state: what the listing shows as of its cut where that is proven to be the state, else the ledger's."""
     if header is None:
-        return ()
-    shown = fresh.past[header.cut_time]
-    if manifest_root(shown) == header.manifest_root:
-        return shown
+        return NOTHING_SHOWN
+    past = fresh.past[header.cut_time]
+    if past.manifest == header.manifest_root:
+        return past.shown
     # Dropped since the headers were read: what is gone of it, a prune took.
     if header.id in _dropped(header.repository, ledger):
-        return shown
+        return past.shown
     # Something in the bucket is gone or backdated: the recorded entries count, not what is made of them.
     try:
-        return read_state(ledger, header)
+        return Shown.of(stream_state(ledger, header), fresh.cut)
     except StateDamaged:
-        return shown
+        return past.shown
 
 
 def _previous(name: RepositoryName, verdicts: VerdictReader) -> Verdict | None:

@@ -1,31 +1,36 @@
 """What of a state is written: the change against its parent, or all of it.
 
 A delta costs what changed. It is written only on a parent whose entries are known and proven, and only while the
-strand stays short (`delta`). Otherwise the state is a base, which needs nothing but itself.
+strand stays short (`delta`). Otherwise the state is a base, which needs nothing but itself, and whose chunks are the
+cut's own: nothing is packed twice.
 
-The parent's entries come from the same listing as the cut: versions that states name are never destroyed, so what was
-current at the parent's cut still shows. Where that is not what was recorded, since something is gone, backdated, or
-has another storage class by now, the ledger's own entries count.
+What changed, the listing that the cut was taken of shows: versions that states name are never destroyed, so what was
+current at the parent's cut is still in it. Where that is not what was recorded, since something is gone, backdated, or
+has another storage class by now, the ledger's own entries count, read beside the cut's.
 
 Security rules:
 - The parent's entries are proven, in all that is stored of them, by the roots of its header: a delta on others would
   read back as a state that never was.
 - No delta lies on a strand of which a header is gone, or on a state that a check found damaged: it could not be read
   either. The chunks beneath are not read each time; checks read them.
-- A delta is read back and made on the parent's entries before anything is written: it gives the cut, or it is not used.
+- A delta is read back before anything is written: it holds the changes, or it is not used. The changes are taken from
+  the very entries that the roots of parent and cut are taken from, so that they make the one of the other
+  (tests/domain/consistent/test_fold.py shows it of any listing). Making the cut once more of ten million entries would
+  cost as much as listing them; a check proves what was stored by its roots.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from functions.domain import chunks
 from functions.domain.consistent.fresh import Fresh
-from functions.domain.delta import DoesNotFit, apply, changes_between, fits_a_strand
-from functions.domain.ledger import StateDamaged, read_state, read_strand
+from functions.domain.delta import LARGEST_SHARE, Change, changes_of, fits_a_strand, unlike
+from functions.domain.documents import UnreadableDocument
+from functions.domain.ledger import StateDamaged, read_strand, stream_state
 from functions.domain.ports import LedgerReader
-from functions.domain.roots import attributes_root, manifest_root
-from functions.domain.state import ChunkSet, DeltaOn, Roots, StateHeader
-from functions.domain.values import AttemptId, ObjectVersion, StateId
+from functions.domain.state import ChunkSet, DeltaOn, StateHeader
+from functions.domain.values import AttemptId, StateId
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +46,40 @@ class Packed:
         return ChunkSet(attempt=attempt, count=len(self.chunks), digest=chunks.digest(self.chunks))
 
 
-def pack(
-    fresh: Fresh, roots: Roots, parent: StateHeader | None, ledger: LedgerReader, damaged: Collection[StateId] = ()
-) -> Packed:
-    """The cut's entries, of which `roots` are the roots, as chunks after `parent`.
+def most_changes(parent: StateHeader) -> int:
+    """How many changes a delta on `parent` may have."""
+    return max(0, parent.base_objects // LARGEST_SHARE - _changes_before(parent))
+
+
+def pack(fresh: Fresh, parent: StateHeader | None, ledger: LedgerReader, damaged: Collection[StateId] = ()) -> Packed:
+    """The cut's entries as chunks after `parent`.
 
     `damaged`: states of which a check found that the ledger does not hold them any more.
     """
-    versions = fresh.cut.versions
     if parent is not None:
-        if parent.manifest_root == roots.manifest:
+        if parent.manifest_root == fresh.roots.manifest:
             return Packed()
-        if parent.id not in damaged and (delta := _delta(versions, parent, fresh, ledger)) is not None:
+        if parent.id not in damaged and (delta := _delta(fresh, parent, ledger)) is not None:
             return delta
-    return Packed(tuple(chunks.encode(versions)))
+    return Packed(fresh.cut.versions.chunks)
 
 
-def _delta(versions: Sequence[ObjectVersion], parent: StateHeader, fresh: Fresh, ledger: LedgerReader) -> Packed | None:
+def _delta(fresh: Fresh, parent: StateHeader, ledger: LedgerReader) -> Packed | None:
     """None: the state is to be a base."""
-    links = parent.links + 1
-    before = parent.delta.changes if parent.delta else 0
+    links, before = parent.links + 1, _changes_before(parent)
     # So many changes at least: to know this, nothing has to be read.
-    at_least = before + abs(len(versions) - parent.objects)
-    if not fits_a_strand(parent.base_objects, links, at_least):
+    at_least = abs(len(fresh.cut.versions) - parent.objects)
+    if not fits_a_strand(parent.base_objects, links, before + at_least):
         return None
     try:
         read_strand(ledger, parent)
-        entries = _entries(parent, fresh, ledger)
+        changes = _changes(fresh, parent, ledger)
     except StateDamaged:
         return None
-    changes = list(changes_between(entries, versions))
-    if not fits_a_strand(parent.base_objects, links, before + len(changes)):
+    if changes is None or not fits_a_strand(parent.base_objects, links, before + len(changes)):
         return None
     packed = tuple(chunks.encode_delta(changes))
-    if not _gives(versions, entries, packed):
+    if not _hold(packed, changes):
         return None
     on = DeltaOn(
         state=parent.id,
@@ -87,17 +92,25 @@ def _delta(versions: Sequence[ObjectVersion], parent: StateHeader, fresh: Fresh,
     return Packed(packed, on)
 
 
-def _entries(parent: StateHeader, fresh: Fresh, ledger: LedgerReader) -> Sequence[ObjectVersion]:
-    """The parent's entries, proven. Raises StateDamaged where nothing proves itself to be them."""
-    shown = fresh.past.get(parent.cut_time, ())
-    if (manifest_root(shown), attributes_root(shown)) == (parent.manifest_root, parent.attributes_root):
-        return shown
-    return read_state(ledger, parent)
+def _changes_before(parent: StateHeader) -> int:
+    return parent.delta.changes if parent.delta else 0
 
 
-def _gives(versions: Sequence[ObjectVersion], entries: Sequence[ObjectVersion], packed: Sequence[bytes]) -> bool:
+def _changes(fresh: Fresh, parent: StateHeader, ledger: LedgerReader) -> Sequence[Change] | None:
+    """What makes the cut of the parent's entries, proven; None: more than a delta may have. Raises StateDamaged where
+    nothing proves itself to be these entries."""
+    past = fresh.past.get(parent.cut_time)
+    if past and (past.manifest, past.attributes) == (parent.manifest_root, parent.attributes_root):
+        return past.changes
+    unequal = unlike(stream_state(ledger, parent), fresh.cut.versions.blocks())
+    changes = list(islice(changes_of(unequal), most_changes(parent) + 1))
+    if len(changes) > most_changes(parent):
+        return None
+    return changes
+
+
+def _hold(packed: Sequence[bytes], changes: Sequence[Change]) -> bool:
     try:
-        made = apply(entries, [change for chunk in packed for change in chunks.decode_delta(chunk)])
-    except DoesNotFit:
+        return [change for chunk in packed for change in chunks.decode_delta(chunk)] == list(changes)
+    except UnreadableDocument:
         return False
-    return made == list(versions)

@@ -24,7 +24,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.configuration import read_bundled
 from functions.domain.checking import VerdictPorts
-from functions.domain.consistent.fresh import Fresh, observe
+from functions.domain.consistent.fold import observe
+from functions.domain.consistent.fresh import Fresh, Usual
 from functions.domain.content.known import Memory
 from functions.domain.cut import Cut, cut_time, may_list
 from functions.domain.findings import FindingId
@@ -42,13 +43,13 @@ from functions.domain.ports import (
 )
 from functions.domain.recording import Answered, Due, NotYet, Outcome, Recorded, Refused, Wish, decide, look_again
 from functions.domain.repositories import Repository
-from functions.domain.state import Cause, Head, Roots, StateHeader, describe
+from functions.domain.state import Cause, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Finding, Severity, Versioning
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.record.answering import RecordFunction, logger
 from functions.record.judging import Past, damaged_states, judge_listing, judge_state, look_back
-from functions.record.packing import Packed, pack
+from functions.record.packing import Packed, most_changes, pack
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.content import DynamoVerifiedSets
@@ -115,7 +116,8 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
             ports.ledger.abandon(name, attempt, now)
             return again
         past = look_back(repository, now, ports.ledger, ports.approvals)
-        fresh = _quiet_cut(max(sent, wish.newest_sent or sent), now, past, head, ports)
+        parent = _parent(head, ports)
+        fresh = _quiet_cut(repository, max(sent, wish.newest_sent or sent), now, past, parent, ports)
         # Where no version is null, it makes no difference.
         object_lock = not fresh.nulls or ports.bucket.object_lock()
         if fresh.cut.null_versions and not object_lock:
@@ -132,20 +134,33 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
     return outcome
 
 
-def _quiet_cut(sent: datetime, now: datetime, past: Past, head: Head | None, ports: RecordPorts) -> Fresh:
+def _quiet_cut(
+    repository: Repository,
+    sent: datetime,
+    now: datetime,
+    past: Past,
+    parent: StateHeader | None,
+    ports: RecordPorts,
+) -> Fresh:
     """The cut that answers an event of `sent`, preferably one with nothing at its edge; and what was current at past
-    cuts, that of the head among them."""
-    for _ in range(QUIET_TRIES):
+    cuts, that of the parent among them."""
+    expected = {kind: tally.objects for kind, tally in parent.by_type.items()} if parent is not None else None
+    tries = QUIET_TRIES
+    while True:
         at = cut_time(sent, now)
         while not may_list(at, now):
             ports.pause(1.0)
             now = ports.bucket.now()
-        before = [head.cut_time] if head is not None else []
-        fresh = observe(ports.lister.versions(), at, past=[*past.cuts(at), *before])
-        if not fresh.cut.edge:
-            break
+        cuts = dict.fromkeys(past.cuts(at), 0)
+        if parent is not None:
+            cuts[parent.cut_time] = most_changes(parent)
+        fresh = observe(ports.lister.blocks(expected), at, usual=Usual.of(repository), past=cuts)
+        tries -= 1
+        if not fresh.cut.edge or not tries:
+            return fresh
+        # Before the next listing: memory holds one cut of a large repository, not two.
+        del fresh
         now = ports.bucket.now()
-    return fresh
 
 
 def _commit(
@@ -159,14 +174,13 @@ def _commit(
 ) -> Outcome:
     """Say what was found, write the cut's chunks, then commit its header after whatever head there is by then."""
     name, cut = repository.repository, fresh.cut
-    roots = Roots.of(cut.versions)
     damaged = damaged_states(name, ports.verdict.verdicts)
     written: Packed | None = None
     while True:
         if head is not None and cut.time <= head.cut_time:
             return Answered(by=head)
         parent = _parent(head, ports)
-        packed = pack(fresh, roots, parent, ports.ledger, damaged)
+        packed = pack(fresh, parent, ports.ledger, damaged)
         header = describe(
             cut,
             repository=name,
@@ -175,7 +189,8 @@ def _commit(
             recorded_at=ports.bucket.now(),
             cause=cause,
             delta=packed.delta,
-            roots=roots,
+            roots=fresh.roots,
+            by_type=fresh.by_type,
         )
         # First: what is wrong is told even if the ledger cannot be written. And again when the head has moved, since
         # the header is another then; what was told once is no news to the second verdict.

@@ -11,9 +11,9 @@ from bench import plan_once
 from bench.ledger import FolderLedger
 from bench.life import Life
 from bench.plan_once import REPOSITORY, plan, recorded
-from functions.domain.cut import take_cut
 from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions
+from tests.cuts import take_cut
 
 LIFE = Life(versions=9_000, states=30)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from functions.domain import chunks
-from functions.domain.cut import QUIET, take_cut
+from functions.domain.cut import QUIET
 from functions.domain.locks.rules import GOVERNANCE, SLACK, Lock
 from functions.domain.ports import LockRefused
 from functions.domain.repositories import Repository
@@ -21,6 +21,7 @@ from functions.storage.locks import S3Retentions
 from tests.ceph.gateway import Gateway
 from tests.ceph.test_wall import client
 from tests.contract.reading import refused
+from tests.cuts import take_cut
 from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.locks import FakeLockReports

@@ -15,13 +15,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from functions.domain.cut import take_cut
 from functions.domain.values import ObjectVersion
 from functions.storage.bucket import S3BucketConfiguration, S3PinnedReader
 from functions.storage.listing import S3VersionLister
 from functions.storage.target import S3TargetLister, S3VersionCopier
 from tests.ceph.gateway import Gateway, Key
 from tests.contract.reading import refused
+from tests.cuts import take_cut
 from tests.fakes.restic import BINARY, MISSING, Restic
 
 if TYPE_CHECKING:

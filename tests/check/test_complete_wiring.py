@@ -16,7 +16,6 @@ from moto import mock_aws
 from functions.check import complete, conclude_complete
 from functions.domain import chunks
 from functions.domain.checking import CheckRefused
-from functions.domain.cut import take_cut
 from functions.domain.ports import PasswordUnavailable
 from functions.domain.repositories import Configuration
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
@@ -25,6 +24,7 @@ from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
 from functions.storage.verdicts import DynamoVerdictReader
+from tests.cuts import take_cut
 from tests.domain.structure.conftest import originals  # noqa: F401 - a fixture
 from tests.domain.structure.repositories import PASSWORD, MadeByRestic
 from tests.fakes.restic import BINARY, MISSING

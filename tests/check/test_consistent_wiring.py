@@ -15,7 +15,6 @@ from functions import configuration
 from functions.check import consistent
 from functions.domain import chunks
 from functions.domain.checking import CheckRefused
-from functions.domain.cut import take_cut
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
@@ -24,6 +23,7 @@ from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
 from functions.storage.verdicts import DynamoVerdictReader
 from tests.builders import named, pack
+from tests.cuts import take_cut
 
 ALPHA = RepositoryName("alpha")
 KEYS = ("config", named("keys", "k"), named("index", "i"), named("snapshots", "s"), pack("p"))

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 from cli.deployment import Aws, Deployment
 from cli.main import app
 from functions.domain import chunks
-from functions.domain.cut import take_cut
 from functions.domain.names import Names
 from functions.domain.repositories import Repository
 from functions.domain.restore import Location, RestoreReport, Trouble, report_file
@@ -25,6 +24,7 @@ from functions.domain.verdict import CheckLevel, Verdict, conclude
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog
 from tests.builders import at, listing
+from tests.cuts import take_cut
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"

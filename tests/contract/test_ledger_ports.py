@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from functions.domain import chunks
-from functions.domain.cut import take_cut
-from functions.domain.delta import changes_between
+from functions.domain.delta import changes_of, unlike
 from functions.domain.keeping import DroppedState, Held, Hold, Restoring
-from functions.domain.ledger import read_state
+from functions.domain.ledger import read_state, stream_state
 from functions.domain.ports import (
     AttemptClosed,
     AttemptNotClosed,
@@ -24,6 +23,7 @@ from functions.domain.state import Cause, ChunkSet, DeltaOn, Head, StateHeader, 
 from functions.domain.values import AttemptId, Digest, Finding, RepositoryName, Severity
 from tests.builders import at, listing, pack, version
 from tests.contract.ports import Tables
+from tests.cuts import take_cut
 
 ALPHA, BETA = RepositoryName("alpha"), RepositoryName("beta")
 ONE, TWO, THREE = AttemptId("one"), AttemptId("two"), AttemptId("three")
@@ -75,7 +75,9 @@ def test_a_delta_is_committed_on_its_parent_and_reads_back_over_its_base(tables:
     parent: StateHeader | None = None
     for attempt, present in ((ONE, entries[1:]), (TWO, entries[:-1]), (THREE, entries)):
         cut = take_cut(present, at(0 if parent is None else parent.generation * 100))
-        changes = [] if parent is None else list(changes_between(read_state(tables.ledger, parent), cut.versions))
+        changes = []
+        if parent is not None:
+            changes = list(changes_of(unlike(stream_state(tables.ledger, parent), cut.versions.blocks())))
         packed = list(chunks.encode_delta(changes) if parent else chunks.encode(cut.versions))
         on = (
             None

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from functions.domain.cut import take_cut
 from functions.domain.findings import Acknowledgement
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import (
@@ -18,6 +17,7 @@ from functions.domain.values import (
 )
 from functions.domain.verdict import CheckLevel, Judged, conclude
 from tests.builders import NOON, at, listing, named, pack, version
+from tests.cuts import take_cut
 
 ALPHA = RepositoryName("alpha")
 

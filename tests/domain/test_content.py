@@ -35,7 +35,6 @@ from functions.domain.content.sets import (
     damaged_parts,
     verified_set,
 )
-from functions.domain.cut import take_cut
 from functions.domain.documents import UnreadableDocument
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, Tally, describe
 from functions.domain.values import (
@@ -50,6 +49,7 @@ from functions.domain.values import (
 )
 from tests import builders
 from tests.builders import at, listing, pack, sha256, version
+from tests.cuts import take_cut
 from tests.fakes.content import FakeVerifiedSets
 from tests.fakes.faults import Call
 from tests.fakes.ledger import ITEM_BYTES, FakeLedger

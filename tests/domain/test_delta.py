@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain import chunks
+from functions.domain.columns import in_runs
 from functions.domain.delta import (
     LARGEST_SHARE,
     MOST_LINKS,
@@ -19,7 +20,6 @@ from functions.domain.delta import (
     Removal,
     apply,
     ascend,
-    changes_between,
     changes_of,
     fits_a_strand,
     unlike,
@@ -59,6 +59,10 @@ changes = st.dictionaries(keys, st.one_of(versions, st.none()), max_size=30).map
         for key, put in sorted(found.items(), key=lambda each: each[0].encode())
     ]
 )
+
+
+def changes_between(old: list[ObjectVersion], new: list[ObjectVersion]) -> Iterator[Change]:
+    return changes_of(unlike(in_runs(old), in_runs(new)))
 
 
 @given(states, st.data())

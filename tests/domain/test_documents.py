@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from functions.domain.cut import take_cut
 from functions.domain.documents import Document, UnreadableDocument
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName, from_zulu, zulu
 from tests.builders import NOON, at, listing, named, pack, version
+from tests.cuts import take_cut
 
 ALPHA = RepositoryName("alpha")
 

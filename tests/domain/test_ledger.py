@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain import chunks
-from functions.domain.cut import take_cut
 from functions.domain.delta import Removal, unlike
 from functions.domain.keeping import DroppedState
 from functions.domain.ledger import (
@@ -25,6 +24,7 @@ from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Verdict
 from tests.builders import NOON, at, in_blocks, listing, pack, version
+from tests.cuts import take_cut
 from tests.domain import judging
 from tests.domain.judging import ALPHA, FAIL, HOLD, judge
 from tests.domain.test_chunks import restic_like

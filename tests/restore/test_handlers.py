@@ -12,7 +12,6 @@ import pytest
 from moto import mock_aws
 
 from functions.domain import chunks
-from functions.domain.cut import take_cut
 from functions.domain.restore import RestoreRefused
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
@@ -20,6 +19,7 @@ from functions.restore import copy, end, plan, verify
 from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
+from tests.cuts import take_cut
 from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, TARGET, a_backup
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.domain import chunks
-from functions.domain.cut import QUIET, take_cut
+from functions.domain.cut import QUIET
 from functions.domain.ports import VersionCopier
 from functions.domain.repositories import Configuration
 from functions.domain.restore import BatchResult, Location, RestorePlan, RestoreReport, read_plan
@@ -21,6 +21,7 @@ from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_a
 from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
 from functions.restore.verify import verify_restore
+from tests.cuts import take_cut
 from tests.fakes.faults import Call, Crash, Hook, Moment
 from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger, FakeReportLog

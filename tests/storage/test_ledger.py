@@ -11,13 +11,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions.domain.cut import take_cut
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import AttemptClosed, HeadMoved, RecordingInFlight
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, RepositoryName, StateId
 from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger
 from tests.builders import at, listing, pack, version
+from tests.cuts import take_cut
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,15 +4,16 @@ He may forget every snapshot and back up garbage, or have the source encrypted b
 he writes is well formed; only amounts and S3's clock betray him.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import accumulate, pairwise
 from statistics import median
 
 from functions.domain.consistent.case import Case
+from functions.domain.consistent.shown import PacksOfAnHour
 from functions.domain.findings import FindingId
-from functions.domain.restic import FileType, file_type
-from functions.domain.values import Finding, ObjectVersion, Severity
+from functions.domain.restic import FileType
+from functions.domain.values import Finding, Severity
 
 GROWTH_FLOOR = 0.10
 """Of the data there was: who grows by less in a window is not asked why."""
@@ -27,7 +28,7 @@ INTERVALS = 2
 def snapshots_dropped(case: Case) -> Iterable[Finding]:
     thresholds = case.repository.thresholds
     level = case.baseline.level(lambda point: point.snapshots, case.now, thresholds.baseline_days)
-    found = _tally(case, FileType.SNAPSHOT)[0]
+    found = case.fresh.tally(FileType.SNAPSHOT).objects
     if level and (level - found) / level > thresholds.snapshots_lost:
         yield case.finding(
             FindingId.SNAPSHOTS_DROPPED,
@@ -41,7 +42,7 @@ def snapshots_dropped(case: Case) -> Iterable[Finding]:
 def data_dropped(case: Case) -> Iterable[Finding]:
     thresholds = case.repository.thresholds
     level = case.baseline.level(lambda point: point.data_bytes, case.now, thresholds.baseline_days)
-    found = _tally(case, FileType.PACK)[1]
+    found = case.fresh.tally(FileType.PACK).bytes
     if level and (level - found) / level > thresholds.data_lost:
         yield case.finding(
             FindingId.DATA_DROPPED,
@@ -54,8 +55,7 @@ def data_dropped(case: Case) -> Iterable[Finding]:
 
 def old_data_dropped(case: Case) -> Iterable[Finding]:
     """Of the packs of an older state, by name: garbage that fills the gap does not stand for them."""
-    current = {version.key for version in case.fresh.of(FileType.PACK)}
-    found = [(_bytes(pack for pack in each if pack.key in current), _bytes(each)) for each in _lasting(case)]
+    found = [(sum(hour.left for hour in each), _bytes(each)) for each in _lasting(case)]
     surviving, total = max(found, key=lambda each: each[0] / each[1], default=(0, 0))
     threshold = case.repository.thresholds.old_data_surviving
     if total and surviving / total < threshold:
@@ -72,7 +72,7 @@ def growth(case: Case) -> Iterable[Finding]:
     """Net of what was hidden on the same days, so that `restic prune` repacking is no growth. Of a window, the days
     that were over when a state was approved are known: a person has seen what they brought."""
     net = dict(case.fresh.net_bytes)
-    now_there = _tally(case, FileType.PACK)[1]
+    now_there = case.fresh.tally(FileType.PACK).bytes
     until = case.baseline.approved_until
     for window in GROWTH_WINDOWS:
         unseen = {day for day in range(window) if until is None or case.now - timedelta(days=day) > until}
@@ -117,35 +117,30 @@ def no_new_snapshot(case: Case) -> Iterable[Finding]:
         )
 
 
-def _lasting(case: Case) -> list[list[ObjectVersion]]:
+def _lasting(case: Case) -> list[Sequence[PacksOfAnHour]]:
     """The packs of the older state that had lasted for `baseline_days` by then: what honest forgets and prunes take
     away is younger, mostly. Where those are less than half of the bytes, either all of them or their older half has to
-    have lasted: in a young repository that changes a lot, the younger half is what the next forgets take away."""
-    packs = [version for version in case.baseline.old if file_type(version.key) is FileType.PACK and version.size]
+    have lasted: in a young repository that changes a lot, the younger half is what the next forgets take away.
+
+    Packs of one hour are not told apart: their ages are exact to the hour, and the older half ends with an hour."""
+    packs = case.baseline.old.packs
     if not packs:
         return []
-    oldest_first = sorted(packs, key=lambda pack: pack.last_modified)
-    newest = oldest_first[-1].last_modified
-    aged = [pack for pack in packs if newest - pack.last_modified >= timedelta(days=_horizon(case))]
+    aged = [hour for hour in packs if hour.age - packs[0].age >= 24 * _horizon(case)]
     if 2 * _bytes(aged) >= _bytes(packs):
         return [aged]
-    summed = accumulate(pack.size for pack in oldest_first)
+    oldest_first = packs[::-1]
+    summed = accumulate(hour.bytes for hour in oldest_first)
     half = next(number for number, size in enumerate(summed, 1) if 2 * size >= _bytes(packs))
     return [packs, oldest_first[:half]]
 
 
-def _bytes(packs: Iterable[ObjectVersion]) -> int:
-    return sum(pack.size for pack in packs)
+def _bytes(packs: Iterable[PacksOfAnHour]) -> int:
+    return sum(hour.bytes for hour in packs)
 
 
 def _horizon(case: Case) -> int:
     return case.repository.thresholds.baseline_days
-
-
-def _tally(case: Case, kind: FileType) -> tuple[int, int]:
-    """Objects and bytes."""
-    found = case.fresh.of(kind)
-    return len(found), sum(version.size for version in found)
 
 
 def _percent(part: int, whole: int) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from itertools import chain
 
-from functions.domain.consistent.case import Case, evidence_of, is_multipart
+from functions.domain.consistent.case import Case, evidence_of
 from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.cut import LOCK_LIFETIME
 from functions.domain.findings import FindingId
@@ -41,13 +40,7 @@ def multipart_etag(case: Case) -> Iterable[Finding]:
     """Also of versions beneath: an upload is dated by its beginning, and so can lie under older ones."""
     if case.repository.allow_multipart:
         return
-    beneath = (version for history in case.fresh.histories for version in history.versions)
-    uploaded = {
-        (version.key, version.version_id): version
-        for version in chain(case.fresh.cut.versions, beneath)
-        if is_multipart(version)
-    }
-    evidence = [evidence_of([version]) for version in uploaded.values()]
+    evidence = [evidence_of([version]) for version in case.fresh.multipart]
     if evidence:
         yield case.finding(
             FindingId.MULTIPART_ETAG,
@@ -55,15 +48,15 @@ def multipart_etag(case: Case) -> Iterable[Finding]:
             "objects were uploaded in parts, which restic does not do with files of its size: such an upload is dated "
             "by its beginning, and can lie beneath recorded states",
             "find out what uploaded them; set allow_multipart where it is a tool of yours",
-            evidence=sorted(evidence, key=lambda each: each.key),
+            evidence=evidence,
         )
 
 
 def storage_class_changed(case: Case) -> Iterable[Finding]:
     allowed = case.repository.storage_classes
-    evidence = [evidence_of([version]) for version in case.fresh.cut.versions if version.storage_class not in allowed]
+    evidence = [evidence_of([version]) for version in case.fresh.unusual_classes]
     if evidence:
-        classes = sorted({v.storage_class for v in case.fresh.cut.versions} - set(allowed))
+        classes = sorted({version.storage_class for version in case.fresh.unusual_classes})
         yield case.finding(
             FindingId.STORAGE_CLASS_CHANGED,
             Severity.HOLD,

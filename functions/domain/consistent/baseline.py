@@ -29,9 +29,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from functions.domain.consistent.shown import NOTHING_SHOWN, Shown
 from functions.domain.restic import FileType
 from functions.domain.state import StateHeader, Tally
-from functions.domain.values import ObjectVersion
 
 WEEK = timedelta(days=7)
 """How far apart two visits of an honest `restic forget --prune` are, at most, for its saw-tooth to be known."""
@@ -82,10 +82,10 @@ class Baseline:
     """The last state that a person approved."""
     approved_week: tuple[Point, ...] = ()
     """Of the week before it."""
-    reference: tuple[ObjectVersion, ...] = ()
-    """Entries that key files and config are compared with."""
-    old: tuple[ObjectVersion, ...] = ()
-    """Entries that old data is compared with."""
+    reference: Shown = NOTHING_SHOWN
+    """The state that key files and config are compared with."""
+    old: Shown = NOTHING_SHOWN
+    """The state that old data is compared with."""
 
     @property
     def approved_until(self) -> datetime | None:
@@ -140,17 +140,17 @@ def baseline(
     headers: Iterable[StateHeader],
     approved: Approved | None,
     *,
-    reference: Sequence[ObjectVersion] = (),
-    old: Sequence[ObjectVersion] = (),
+    reference: Shown = NOTHING_SHOWN,
+    old: Shown = NOTHING_SHOWN,
 ) -> Baseline:
-    """The baseline of `headers`, kept or not, with the entries of the two states that `comparands` named."""
+    """The baseline of `headers`, kept or not, with what the two states show that `comparands` named."""
     points = sorted(map(Point.of, headers), key=lambda point: point.cut_time)
     return Baseline(
         points=tuple(points),
         approved=Point.of(approved.header) if approved else None,
         approved_week=tuple(map(Point.of, approved.week)) if approved else (),
-        reference=tuple(reference),
-        old=tuple(old),
+        reference=reference,
+        old=old,
     )
 
 

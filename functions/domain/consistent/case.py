@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from functions.domain.consistent.baseline import Baseline
-from functions.domain.consistent.fresh import Fresh
+from functions.domain.consistent.fresh import Fresh, is_multipart
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.repositories import Repository
@@ -91,11 +91,6 @@ class Bytes(Enum):
     SAME = auto()
     DIFFERENT = auto()
     UNKNOWN = auto()
-
-
-def is_multipart(version: ObjectVersion) -> bool:
-    """Whether the ETag is that of a multipart upload: a dash and the number of parts behind the digest."""
-    return "-" in version.etag
 
 
 def evidence_of(entries: Iterable[ListedVersion], *, standing: bool = False) -> Evidence:

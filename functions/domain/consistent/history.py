@@ -60,7 +60,7 @@ def config_changed(case: Case) -> Iterable[Finding]:
     listed = history.versions if history is not None else tuple(filter(None, [current]))
     ids = {version.version_id for version in listed}
     # The recorded one may have been pruned since, and is older than all that are still there.
-    pruned = [each for each in case.baseline.reference if each.key == "config" and each.version_id not in ids]
+    pruned = [each for each in case.baseline.reference.few if each.key == "config" and each.version_id not in ids]
     written = [*listed, *pruned]
     different, doubtful = _undeclared(case, written)
     if different:
@@ -99,7 +99,7 @@ def host_hid_objects(case: Case) -> Iterable[Finding]:
 
 def key_file_removed(case: Case) -> Iterable[Finding]:
     """`restic key remove` and `passwd` do it, rarely; all of them gone means that nobody can open it as before."""
-    recorded = _key_files(case.baseline.reference)
+    recorded = _key_files(case.baseline.reference.few)
     current = {version.key for version in case.fresh.of(FileType.KEY)}
     removed = [version for key, version in recorded.items() if key not in current]
     if not removed:
@@ -118,7 +118,7 @@ def key_file_removed(case: Case) -> Iterable[Finding]:
 
 
 def key_file_added(case: Case) -> Iterable[Finding]:
-    recorded = _key_files(case.baseline.reference)
+    recorded = _key_files(case.baseline.reference.few)
     if not recorded:
         return
     evidence = [evidence_of([version]) for version in case.fresh.of(FileType.KEY) if version.key not in recorded]

@@ -5,11 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from functions.domain.consistent.case import Case, evidence_of
 from functions.domain.findings import FindingId
-from functions.domain.restic import FileType, file_type
+from functions.domain.restic import SMALLEST, FileType, file_type
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, Severity
-
-SMALLEST = 32
-"""Bytes: what restic encrypts has an IV of 16 and a MAC of 16, and a key file's JSON is longer still."""
 
 _LEGACY = re.compile(r"(?:key|lock|snapshot|data)/[0-9a-f]{64}")
 _INNER = re.compile(r"(?:config|(?:keys|snapshots|index|locks)/[0-9a-f]{64}|data/([0-9a-f]{2})/\1[0-9a-f]{62})")
@@ -19,7 +16,7 @@ _WHOLE = (FileType.SNAPSHOT, FileType.INDEX, FileType.PACK)
 
 def empty_repository(case: Case) -> Iterable[Finding]:
     """No snapshots, no index or no packs; right after `restic init` that is a NOTE."""
-    current = case.fresh.cut.versions
+    current = len(case.fresh.cut.versions)
     found = case.fresh.by_type.keys()
     lacking = [kind for kind in _WHOLE if kind not in found]
     if not lacking or (current and (_is_legacy(case) or not _is_restic(case))):
@@ -43,12 +40,12 @@ def empty_repository(case: Case) -> Iterable[Finding]:
 
 
 def not_a_restic_repository(case: Case) -> Iterable[Finding]:
-    current = case.fresh.cut.versions
+    current = len(case.fresh.cut.versions)
     if current and not _is_restic(case) and not _is_legacy(case) and not _nested(case):
         yield case.finding(
             FindingId.NOT_A_RESTIC_REPOSITORY,
             Severity.FAIL,
-            f"none of the {len(current)} current objects is restic's",
+            f"none of the {current} current objects is restic's",
             "compare bucket and prefix in repositories.toml with the host's repository URL",
         )
 
@@ -105,7 +102,7 @@ def alien_key(case: Case) -> Iterable[Finding]:
     # The reference is a later state once a prune dropped the approved one: what came between the two, nobody saw.
     known = {
         (version.key, version.version_id)
-        for version in case.baseline.reference
+        for version in case.baseline.reference.few
         if until is not None and version.last_modified <= until
     }
     evidence = [
@@ -124,12 +121,7 @@ def alien_key(case: Case) -> Iterable[Finding]:
 
 
 def impossible_size(case: Case) -> Iterable[Finding]:
-    evidence = [
-        evidence_of([version])
-        for kind, versions in case.fresh.by_type.items()
-        for version in versions
-        if version.size < SMALLEST and kind is not FileType.ALIEN
-    ]
+    evidence = [evidence_of([version]) for version in case.fresh.too_small]
     if evidence:
         yield case.finding(
             FindingId.IMPOSSIBLE_SIZE,
@@ -151,9 +143,8 @@ def _aliens(case: Case) -> Iterator[ObjectVersion]:
 
 def _recorded(case: Case) -> set[FileType]:
     """The types of file that the history of keys or a baseline shows."""
-    keys = [history.key for history in case.fresh.histories]
-    keys += [version.key for version in (*case.baseline.reference, *case.baseline.old)]
-    return {file_type(key) for key in keys}
+    hidden_or_not = {file_type(history.key) for history in case.fresh.histories}
+    return hidden_or_not | case.baseline.reference.kinds | case.baseline.old.kinds
 
 
 def _is_restic(case: Case) -> bool:
@@ -162,7 +153,7 @@ def _is_restic(case: Case) -> bool:
 
 def _is_legacy(case: Case) -> bool:
     """Key files only where the old layout had them: a host that adds some to a good repository proves nothing."""
-    return not (case.fresh.of(FileType.KEY) or case.fresh.of(FileType.PACK)) and any(
+    return not case.fresh.by_type.keys() & {FileType.KEY, FileType.PACK} and any(
         _LEGACY.fullmatch(version.key) for version in case.fresh.of(FileType.ALIEN)
     )
 

@@ -1,14 +1,18 @@
 """Small repositories as listings: what a test says about one, and everything else filled in."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.domain.consistent.baseline import Baseline, Point
 from functions.domain.consistent.case import Case
 from functions.domain.consistent.check import judge
-from functions.domain.consistent.fresh import observe
+from functions.domain.consistent.fold import observe
+from functions.domain.consistent.fresh import Usual
 from functions.domain.consistent.kept import Kept
+from functions.domain.consistent.shown import Shown
+from functions.domain.cut import Cut
 from functions.domain.repositories import Migration, Repository
 from functions.domain.values import (
     DeleteMarker,
@@ -19,6 +23,7 @@ from functions.domain.values import (
     VersionId,
 )
 from tests.builders import NOON, named, pack
+from tests.cuts import in_small_blocks
 
 DAY = timedelta(days=1)
 KMS = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -78,11 +83,25 @@ def repository(**settings: object) -> Repository:
     return Repository.model_validate({"name": "alpha", "bucket": "backups-of-alpha", **settings})
 
 
+@dataclass(frozen=True)
+class Known:
+    """A baseline whose two states are whole."""
+
+    points: tuple[Point, ...] = ()
+    approved: Point | None = None
+    reference: tuple[ObjectVersion, ...] = ()
+    old: tuple[ObjectVersion, ...] = ()
+
+    def beside(self, cut: Cut) -> Baseline:
+        reference, old = (Shown.of(in_small_blocks(each), cut) for each in (self.reference, self.old))
+        return Baseline(points=self.points, approved=self.approved, reference=reference, old=old)
+
+
 def case(
     entries: Iterable[ListedVersion],
     *,
-    baseline: Baseline | None = None,
-    kept: Iterable[Iterable[ObjectVersion]] = (),
+    baseline: Known | None = None,
+    kept: Collection[Iterable[ObjectVersion]] = (),
     kept_cut: float = 1000,
     settings: dict[str, object] | None = None,
     at: datetime = NOON,
@@ -92,11 +111,12 @@ def case(
     named_by = Kept()
     for state in kept:
         named_by.add(ago(kept_cut), state)
-    fresh = observe(ordered(entries), at, named_by)
+    settled = repository(**(settings or {}))
+    fresh = observe(in_small_blocks(ordered(entries)), at, usual=Usual.of(settled), kept=named_by if kept else None)
     return Case(
-        repository=repository(**(settings or {})),
+        repository=settled,
         fresh=fresh,
-        baseline=baseline or Baseline(),
+        baseline=(baseline or Known()).beside(fresh.cut),
         **rest,  # type: ignore[arg-type]
     )
 
@@ -120,9 +140,9 @@ def point(days: float, *, snapshots: int = 10, data: int = 10_000, busy: bool = 
     return Point(cut_time=ago(days), busy=busy, snapshots=snapshots, data_bytes=data)
 
 
-def steady(days: int = 30, *, snapshots: int = 10, data: int = 10_000) -> Baseline:
+def steady(days: int = 30, *, snapshots: int = 10, data: int = 10_000) -> Known:
     """A state a day, each with the same amounts."""
-    return Baseline(points=tuple(point(day, snapshots=snapshots, data=data) for day in range(days, 0, -1)))
+    return Known(points=tuple(point(day, snapshots=snapshots, data=data) for day in range(days, 0, -1)))
 
 
 def versions(entries: Iterable[ListedVersion]) -> tuple[ObjectVersion, ...]:

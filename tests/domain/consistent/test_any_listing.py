@@ -5,12 +5,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.domain.consistent.baseline import Baseline
 from functions.domain.consistent.check import judge
 from functions.domain.findings import Acknowledgement, unacknowledged
 from functions.domain.values import ListedVersion
 from tests.builders import keys, sha256
-from tests.domain.consistent.cases import KMS, case, hide, ordered, point, put, versions
+from tests.domain.consistent.cases import KMS, Known, case, hide, ordered, point, put, versions
 
 LEGACY = f"key/{sha256('x')}"
 some_keys = st.one_of(
@@ -54,7 +53,7 @@ def test_the_rules_end_and_everything_they_say_can_be_read_and_acknowledged_exac
     kept_cut: int,
 ) -> None:
     reference = {version.key: version for version in versions(before)}.values()
-    baseline = Baseline(
+    baseline = Known(
         points=known, approved=approved[-1] if approved else None, reference=tuple(reference), old=tuple(reference)
     )
     kept: dict[str, Any] = {"kept": [tuple(reference)], "kept_cut": kept_cut}

@@ -8,21 +8,20 @@ from datetime import timedelta
 
 import pytest
 
-from functions.domain.consistent.baseline import Baseline
 from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.findings import Acknowledgement, unacknowledged
 from functions.domain.values import ListedVersion, Severity
 from tests.builders import NOON, named, pack
-from tests.domain.consistent.cases import KEY, found, healthy, hide, point, put, steady, versions
+from tests.domain.consistent.cases import KEY, Known, found, healthy, hide, point, put, steady, versions
 
 MAINTENANCE: dict[str, object] = {"maintenance": "create"}
 BEFORE = healthy()
-KNOWN = Baseline(points=steady().points, reference=versions(BEFORE), old=versions(BEFORE))
+KNOWN = Known(points=steady().points, reference=versions(BEFORE), old=versions(BEFORE))
 PACKS = [each.key for each in versions(BEFORE) if each.key.startswith("data/")]
 SNAPSHOTS = [each.key for each in versions(BEFORE) if each.key.startswith("snapshots/")]
 
 
-def severe(entries: list[ListedVersion], *, stolen_maintenance: bool = True, baseline: Baseline = KNOWN) -> set[str]:
+def severe(entries: list[ListedVersion], *, stolen_maintenance: bool = True, baseline: Known = KNOWN) -> set[str]:
     """The ids of all FAILs and HOLDs."""
     settings = MAINTENANCE if stolen_maintenance else {}
     findings = found(entries, baseline=baseline, settings=settings, kept=[versions(BEFORE)]).values()
@@ -61,7 +60,7 @@ def test_flood_one_key_with_versions() -> None:
 def test_flood_with_states_in_which_everything_is_forgotten_already() -> None:
     flood = tuple(point(0.5 - n / 1000, snapshots=1, data=1000) for n in range(300))
     attack = [*BEFORE, *(hide(key, 0.6) for key in (*PACKS[1:], *SNAPSHOTS[1:]))]
-    drowned = Baseline(points=(*KNOWN.points, *flood), reference=KNOWN.reference, old=KNOWN.old)
+    drowned = Known(points=(*KNOWN.points, *flood), reference=KNOWN.reference, old=KNOWN.old)
     assert {"snapshots-dropped", "data-dropped", "old-data-dropped"} <= severe(attack, baseline=drowned)
 
 
@@ -76,7 +75,7 @@ def test_poison_the_current_state_just_before_a_prune() -> None:
 
 
 def test_keep_a_lock_alive_so_that_every_state_is_busy() -> None:
-    busy = Baseline(points=tuple(point(n / 24, busy=True) for n in range(72, 0, -1)))
+    busy = Known(points=tuple(point(n / 24, busy=True) for n in range(72, 0, -1)))
     assert "busy-too-long" in severe([*BEFORE, put(named("locks", "l"), 0.001)], baseline=busy)
 
 

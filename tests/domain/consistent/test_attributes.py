@@ -2,11 +2,10 @@
 
 import pytest
 
-from functions.domain.consistent.baseline import Baseline
 from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.values import ListedVersion, Severity
 from tests.builders import named
-from tests.domain.consistent.cases import CONFIG, PACK, ago, found, healthy, hide, only, point, put
+from tests.domain.consistent.cases import CONFIG, PACK, Known, ago, found, healthy, hide, only, point, put
 
 YOUNG_LOCK, OLD_LOCK = put(named("locks", "young"), 0.01), put(named("locks", "old"), 0.1)
 
@@ -48,9 +47,9 @@ def test_an_archived_object_is_a_hold_unless_the_class_is_allowed() -> None:
     assert found(entries, settings={"storage_classes": ["STANDARD", "DEEP_ARCHIVE"]}) == {}
 
 
-def busy_since(days: float) -> Baseline:
+def busy_since(days: float) -> Known:
     every = [day / 4 for day in range(80, 0, -1)]
-    return Baseline(points=tuple(point(each, busy=each <= days) for each in every))
+    return Known(points=tuple(point(each, busy=each <= days) for each in every))
 
 
 def test_busy_for_a_day_is_a_hold_since_the_first_busy_state() -> None:
@@ -67,7 +66,7 @@ def test_a_quiet_state_ends_it() -> None:
 
 
 def test_busy_from_the_first_state_on_is_told_after_a_day_too() -> None:
-    always = Baseline(points=(point(2, busy=True), point(1, busy=True)))
+    always = Known(points=(point(2, busy=True), point(1, busy=True)))
     assert only([*healthy(), YOUNG_LOCK], baseline=always).id == "busy-too-long"
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.consistent.baseline import Approved, Baseline, Comparands, Point, baseline, comparands
-from functions.domain.cut import take_cut
 from functions.domain.restic import FileType
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, RepositoryName
 from tests.builders import NOON
+from tests.cuts import take_cut
 from tests.domain.consistent.cases import ago, healthy, ordered, point, put, steady
 
 
@@ -35,7 +35,7 @@ def test_nothing_known_is_no_level() -> None:
 
 
 def test_what_never_changed_is_the_level() -> None:
-    assert steady(snapshots=7).level(snapshots, NOON, 30) == 7
+    assert Baseline(points=steady(snapshots=7).points).level(snapshots, NOON, 30) == 7
 
 
 def test_without_a_full_week_the_highest_amount_is_the_level() -> None:

@@ -1,15 +1,19 @@
 """One pass over a listing yields the cut and what only a key's history can tell."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.domain.consistent.fresh import IN_FLIGHT, MOST_ENTRIES, KeyHistory, Pin, observe
+from functions.domain.consistent import fold
+from functions.domain.consistent.fresh import MOST_ENTRIES, Fresh, KeyHistory, Pin
 from functions.domain.consistent.kept import Kept
-from functions.domain.cut import take_cut
+from functions.domain.consistent.keys import IN_FLIGHT
+from functions.domain.restic import FileType
 from functions.domain.values import ListedVersion, ObjectVersion
 from tests.builders import NOON, named
+from tests.cuts import in_small_blocks, take_cut
 from tests.domain.consistent.cases import CONFIG, PACK, SNAPSHOT, ago, hide, ordered, put, versions
 
 entries = st.lists(
@@ -24,16 +28,18 @@ entries = st.lists(
 ).map(ordered)
 
 
+def observe(
+    listing: Sequence[ListedVersion], at: datetime, kept: Kept | None = None, past: Sequence[int] = ()
+) -> Fresh:
+    """`past`: days ago."""
+    return fold.observe(in_small_blocks(listing), at, kept=kept, past={ago(day): len(listing) for day in past})
+
+
 def kept(*named: ObjectVersion, days: float = 1000) -> Kept:
     """One state, cut `days` ago, that names these versions."""
     states = Kept()
     states.add(ago(days), named)
     return states
-
-
-@given(entries)
-def test_the_cut_is_the_one_that_record_takes(listing: list[ListedVersion]) -> None:
-    assert observe(listing, NOON).cut == take_cut(listing, NOON)
 
 
 @given(entries)
@@ -105,13 +111,13 @@ def test_lock_files_have_no_history_and_the_oldest_current_one_is_dated() -> Non
 
 @given(entries, st.lists(st.integers(0, 45), max_size=3, unique=True))
 def test_a_past_cut_shows_what_a_cut_taken_then_would_have(listing: list[ListedVersion], days: list[int]) -> None:
-    past = observe(listing, NOON, past=map(ago, days)).past
-    assert past == {ago(day): take_cut(listing, ago(day)).versions for day in days}
-
-
-def test_past_cuts_share_the_versions_of_the_newest_cut() -> None:
-    fresh = observe([put(CONFIG)], NOON, past=[ago(1)])
-    assert fresh.past[ago(1)][0] is fresh.cut.versions[0]
+    now = observe(listing, NOON, past=days)
+    for day in days:
+        then, past = observe(listing, ago(day)), now.past[ago(day)]
+        assert (past.manifest, past.attributes) == (then.roots.manifest, then.roots.attributes)
+        assert (past.objects, past.shown.kinds) == (len(then.cut.versions), frozenset(then.by_type))
+        assert past.shown.few == then.few
+        assert sum(hour.bytes for hour in past.shown.packs) == then.tally(FileType.PACK).bytes
 
 
 def test_a_version_beneath_a_kept_state_that_does_not_name_it_came_later() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from functions.domain.consistent.baseline import Baseline
 from functions.domain.findings import Acknowledgement, unacknowledged
 from functions.domain.values import Finding, ListedVersion, ObjectVersion, Severity
 from tests.builders import named, pack
@@ -13,6 +12,7 @@ from tests.domain.consistent.cases import (
     KMS,
     PACK,
     SNAPSHOT,
+    Known,
     ago,
     found,
     healthy,
@@ -142,7 +142,7 @@ def test_a_config_that_was_written_again_with_the_same_bytes_raises_nothing() ->
 
 
 def test_the_recorded_config_counts_even_when_it_was_pruned() -> None:
-    findings = found([*WITHOUT_CONFIG, V2], baseline=Baseline(reference=(V1,)))
+    findings = found([*WITHOUT_CONFIG, V2], baseline=Known(reference=(V1,)))
     assert findings["config-changed"].severity is Severity.FAIL
 
 
@@ -176,9 +176,9 @@ def test_a_hidden_lock_file_raises_nothing() -> None:
 
 
 def test_what_was_hidden_before_a_person_approved_is_not_found_again() -> None:
-    approved = Baseline(approved=point(0.5))
+    approved = Known(approved=point(0.5))
     assert "host-hid-objects" not in found([*healthy(), HIDDEN], baseline=approved)
-    assert "host-hid-objects" not in found([*healthy(), HIDDEN], baseline=Baseline(approved=point(1)))
+    assert "host-hid-objects" not in found([*healthy(), HIDDEN], baseline=Known(approved=point(1)))
     later = hide(pack("pack 4"), 0.2)
     (evidence,) = found([*healthy(), HIDDEN, later], baseline=approved)["host-hid-objects"].evidence
     assert evidence.key == later.key
@@ -194,7 +194,7 @@ def test_an_acknowledged_marker_is_over_and_another_one_is_not() -> None:
 # --- key files -----------------------------------------------------------------------------------------
 
 SECOND = put(named("keys", "second key"), 19)
-RECORDED = Baseline(reference=versions([*healthy(), SECOND]))
+RECORDED = Known(reference=versions([*healthy(), SECOND]))
 HIDING: dict[str, object] = {"maintenance": "create"}
 
 
@@ -234,7 +234,7 @@ def test_an_added_key_file_is_a_hold_that_can_be_acknowledged() -> None:
 
 def test_a_state_approved_since_knows_the_new_key_file() -> None:
     entries = [*healthy(), SECOND, put(named("keys", "mine"), 0.5)]
-    approved = Baseline(approved=point(0.1), reference=versions(entries))
+    approved = Known(approved=point(0.1), reference=versions(entries))
     assert "key-file-added" not in found(entries, baseline=approved)
 
 
@@ -275,7 +275,7 @@ def test_a_snapshot_time_that_restic_tells_cannot_matter_since_only_s3s_is_read(
 
 def test_a_young_removal_that_a_person_approved_is_not_found_again() -> None:
     entries = [*healthy(), YOUNG, hide(YOUNG.key, 1.2)]
-    approved = Baseline(approved=point(1))
+    approved = Known(approved=point(1))
     assert "snapshot-removed-too-young" not in found(entries, settings=HIDING, baseline=approved)
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from functions.domain.consistent.baseline import Baseline
 from functions.domain.values import Severity
 from tests.builders import named, pack, sha256
 from tests.domain.consistent.cases import (
@@ -11,6 +10,7 @@ from tests.domain.consistent.cases import (
     KEY,
     PACK,
     SNAPSHOT,
+    Known,
     found,
     healthy,
     hide,
@@ -53,7 +53,7 @@ def test_a_bucket_in_which_everything_is_hidden_fails() -> None:
 
 
 def test_a_bucket_whose_states_had_snapshots_fails_even_when_no_history_is_left() -> None:
-    assert found([], baseline=Baseline(points=(point(3),)))["empty-repository"].severity is Severity.FAIL
+    assert found([], baseline=Known(points=(point(3),)))["empty-repository"].severity is Severity.FAIL
 
 
 def test_something_else_than_a_repository_fails_once() -> None:
@@ -119,7 +119,7 @@ def test_an_alien_key_is_a_hold() -> None:
 def test_an_alien_key_in_the_approved_state_is_known_and_another_version_of_it_is_not() -> None:
     alien = put("notes.txt", 9)
     entries = [*healthy(), alien]
-    approved = Baseline(approved=point(1), reference=versions(entries))
+    approved = Known(approved=point(1), reference=versions(entries))
     assert "alien-key" not in found(entries, baseline=approved)
     assert "alien-key" in found([*entries, put("notes.txt", 0.1)], baseline=approved)
 
@@ -127,14 +127,14 @@ def test_an_alien_key_in_the_approved_state_is_known_and_another_version_of_it_i
 def test_an_alien_key_that_came_between_the_approved_state_and_the_one_that_stands_for_it_is_not_known() -> None:
     """Once a prune dropped the approved one, a later state is the reference: what is new in that, nobody approved."""
     entries = [*healthy(), put("notes.txt", 2), put("later.txt", 0.5)]
-    approved = Baseline(approved=point(1), reference=versions(entries))
+    approved = Known(approved=point(1), reference=versions(entries))
     (evidence,) = found(entries, baseline=approved)["alien-key"].evidence
     assert evidence.key == "later.txt"
 
 
 def test_an_alien_key_in_a_state_that_nobody_approved_is_not_known() -> None:
     entries = [*healthy(), put("notes.txt", 9)]
-    assert "alien-key" in found(entries, baseline=Baseline(reference=versions(entries)))
+    assert "alien-key" in found(entries, baseline=Known(reference=versions(entries)))
 
 
 @pytest.mark.parametrize(("size", "impossible"), [(0, True), (31, True), (32, False)])

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from functions.domain.cut import take_cut
 from functions.domain.prune.plan import Phase
 from functions.domain.prune.rules import PruneRules
 from functions.domain.restic import is_under_locks
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion
 from tests.builders import named, pack
+from tests.cuts import take_cut
 from tests.domain.prune.world import BUCKET, DAY, RULES, Recorded, World
 
 KEYS = [pack("a"), named("snapshots", "s"), named("locks", "l"), "ransom.txt"]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from functions.domain import chunks
 from functions.domain.consistent.fresh import KeyHistory
-from functions.domain.cut import Cut, take_cut
+from functions.domain.cut import Cut
 from functions.domain.prune.confirm import Confirmed, confirm, confirm_markers
 from functions.domain.prune.draft import Basis, Batch, Draft
 from functions.domain.prune.entries import PlannedEntry, decode_batch
@@ -26,6 +26,7 @@ from functions.domain.values import (
 )
 from functions.domain.verdict import Outcome, SeenFinding
 from tests.builders import NOON
+from tests.cuts import take_cut
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.ports import FakeVersionLister
@@ -193,7 +194,7 @@ class World:
         cut = take_cut(self.listing(), at)
         # Sometimes a base, as record rebases: most prunes of most states have to do with both.
         header = write(self.ledger, cut, base=len(self.states) % 3 == 2)
-        self.states.append(Recorded(header, cut.versions))
+        self.states.append(Recorded(header, tuple(cut.versions)))
         return self.states[-1]
 
     # --- a prune ---------------------------------------------------------------------------------------

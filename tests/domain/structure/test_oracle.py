@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from functions.domain.cut import take_cut
 from functions.domain.structure.check import check_structure
 from functions.domain.structure.report import Level, StructureReport
 from functions.domain.values import ObjectVersion
+from tests.cuts import take_cut
 from tests.domain.structure.damages import COMPLETE, DAMAGES
 from tests.domain.structure.repositories import PASSWORD, MadeByRestic, restic_finds_no_errors
 from tests.fakes.pinned_view import PinnedView

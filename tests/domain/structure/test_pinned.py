@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.cut import take_cut
 from functions.domain.structure.check import check_structure
 from functions.domain.structure.report import Level, StructureReport
 from functions.domain.values import ObjectVersion
+from tests.cuts import take_cut
 from tests.fakes.ports import FakeRangedReader, FakeVersionLister
 from tests.fakes.restic import BINARY, MISSING, Restic
 from tests.fakes.s3 import FakeS3
