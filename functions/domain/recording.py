@@ -55,6 +55,11 @@ class NotYet:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver(NotYet):
+    """A workflow records it, and has the lease."""
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """Record now."""
 

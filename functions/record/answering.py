@@ -65,7 +65,7 @@ class RecordFunction:
         """Record for the Scheduler or an operator, and say what came of it."""
         asked = Request.model_validate(request)
         repository = self.configuration.deployed(asked.repository, BadEvent, "nothing was recorded")
-        return _report(self._record(repository, Wish(cause=Cause(reason=asked.reason))))
+        return report(self._record(repository, Wish(cause=Cause(reason=asked.reason))))
 
     def _answer(self, message: SQSRecord, newest: datetime) -> None:
         repository = self._of_queue(message.event_source_arn)
@@ -98,7 +98,7 @@ class RecordFunction:
 
     def _record(self, repository: Repository, wish: Wish) -> Outcome:
         outcome = self.record(repository, wish)
-        _tell(repository, outcome)
+        tell(repository, outcome)
         return outcome
 
     def _of_queue(self, queue_arn: str) -> Repository:
@@ -124,9 +124,9 @@ def _comes_back(outcome: Outcome, wish: Wish, repository: Repository) -> datetim
             return None
 
 
-def _tell(repository: Repository, outcome: Outcome) -> None:
-    """Log and count."""
-    answer = _report(outcome)
+def tell(repository: Repository, outcome: Outcome) -> None:
+    """Log what came of a wish, and count."""
+    answer = report(outcome)
     ids = [f"{finding['severity']} {finding['id']}" for finding in answer["findings"]]
     extra: dict[str, Any] = {"repository": repository.name, "answer": answer | {"findings": ids}}
     metrics.add_dimension(name="repository", value=repository.name)
@@ -160,20 +160,20 @@ def _count_findings(repository: Repository, verdict: Verdict) -> None:
         )
 
 
-def _report(outcome: Outcome) -> dict[str, Any]:
+def report(outcome: Outcome) -> dict[str, Any]:
     """What the `rwm` command is told."""
-    report: dict[str, Any] = {"state": None, "generation": None, "until": None, "findings": [], "message": ""}
+    said: dict[str, Any] = {"state": None, "generation": None, "until": None, "findings": [], "message": ""}
     match outcome:
         case Recorded(header=header, verdict=verdict):
             told = [_told(each) for each in verdict.findings if each.severity is not Severity.NOTE]
             state = {"state": header.id, "generation": header.generation}
-            return report | state | {"outcome": "recorded", "findings": told}
+            return said | state | {"outcome": "recorded", "findings": told}
         case Answered(by=head):
-            return report | {"outcome": "answered", "state": head.state, "generation": head.generation}
+            return said | {"outcome": "answered", "state": head.state, "generation": head.generation}
         case NotYet(until=until, why=why):
-            return report | {"outcome": "not-yet", "until": zulu(until), "message": why}
+            return said | {"outcome": "not-yet", "until": zulu(until), "message": why}
         case Refused(finding=finding):
-            return report | {"outcome": "refused", "findings": [_told(finding)], "message": finding.what}
+            return said | {"outcome": "refused", "findings": [_told(finding)], "message": finding.what}
 
 
 def _told(finding: Finding | SeenFinding) -> dict[str, str]:

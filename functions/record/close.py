@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
+from functions.configuration import read_bundled
 from functions.domain.columns import Columns
 from functions.domain.documents import Instant, Part
 from functions.domain.ports import RecordReader
@@ -30,8 +31,10 @@ from functions.domain.restic import FileType
 from functions.domain.staging import decode_manifest, decode_part, manifest_file, part_file
 from functions.domain.state import Cause
 from functions.domain.values import AttemptId, Listing, RepositoryName, VersionId
+from functions.environment import Environment
 from functions.record.answering import logger, report, tell
 from functions.record.record import RecordPorts, Wiring, record_at
+from functions.storage.records import S3RecordReader
 
 
 class UnknownRepository(Exception):
@@ -85,14 +88,16 @@ def close_recording(request: CloseRequest, repository: Repository, ports: Record
 
 @cache
 def _wiring() -> tuple[Wiring, Configuration]:
-    wiring = Wiring.read()
-    return wiring, wiring.configuration
+    # Once per container; not at import, so that the step can be imported where there is no AWS.
+    return Wiring.read(Environment.read()), read_bundled()
 
 
 def _close(request: CloseRequest) -> Outcome | None:
+    """Wire the recording that `request` names to its repository, and close it."""
     wiring, configuration = _wiring()
     repository = configuration.deployed(request.repository, UnknownRepository, "nothing was recorded")
-    listing = StagedListing(request.repository, request.attempt, request.manifest, wiring.stored)
+    stored = S3RecordReader(wiring.s3, wiring.environment.records)
+    listing = StagedListing(request.repository, request.attempt, request.manifest, stored)
     outcome = close_recording(request, repository, wiring.ports(repository, lister=listing))
     if outcome is not None:
         tell(repository, outcome)

@@ -26,6 +26,10 @@ LEASE_OF_RANGES = timedelta(hours=2)
 """Longer than the workflow can run, so that a lease which ended belongs to nobody."""
 
 
+RANGES_PATIENCE = timedelta(minutes=5)
+"""When whoever asked looks again."""
+
+
 class TooLarge(Exception):
     """A listing has more entries than one function is to list; nothing was recorded."""
 
@@ -85,6 +89,11 @@ def within(repository: Repository, blocks: Iterator[Columns]) -> Iterator[Column
         yield block
 
 
+def expected_of(newest: StateHeader | None) -> Mapping[FileType, int]:
+    """How many objects of each type there were in the newest state."""
+    return {kind: tally.objects for kind, tally in newest.by_type.items()} if newest is not None else {}
+
+
 def guessed(repository: Repository) -> Mapping[FileType, int]:
     """What to expect of a repository of which no state tells; packs are nearly all there is."""
-    return {FileType.PACK: 2 * repository.ranges_above}
+    return {FileType.PACK: repository.ranges_above}

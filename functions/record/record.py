@@ -4,7 +4,8 @@ gather: versioning, S3's clock, the headers of kept states, what people approved
 its header, and what is wrong with it  ->  apply: the verdict, the chunks, then one transaction that writes the header
 and advances the head, then the head's anchor.
 
-`answering` is before it: how a message or a request becomes a wish for a state. `judging` is the verdict.
+`answering` is before it: how a message or a request becomes a wish for a state. `judging` is the verdict. What is too
+large for one function is handed over (`handing_over`): `list_range` lists it in parts, and `close` records them.
 
 Security rules:
 - The header is written after its verdict and all of its chunks, and never changed.
@@ -17,10 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
 from functions.configuration import read_bundled
 from functions.domain.checking import VerdictPorts
@@ -41,26 +43,54 @@ from functions.domain.ports import (
     VerifiedMemory,
     VersionLister,
 )
-from functions.domain.recording import Answered, Due, NotYet, Outcome, Recorded, Refused, Wish, decide, look_again
+from functions.domain.recording import (
+    Answered,
+    Due,
+    HandedOver,
+    NotYet,
+    Outcome,
+    Recorded,
+    Refused,
+    Wish,
+    decide,
+    look_again,
+)
 from functions.domain.repositories import Repository
+from functions.domain.restic import FileType
 from functions.domain.state import Cause, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Finding, Severity, Versioning
 from functions.domain.verdict import CheckLevel, seen
 from functions.environment import Environment
 from functions.record.answering import RecordFunction, logger
+from functions.record.handing_over import (
+    LEASE_OF_RANGES,
+    RANGES_PATIENCE,
+    HandOver,
+    TooLarge,
+    expected_of,
+    guessed,
+    is_large,
+    within,
+)
 from functions.record.judging import Past, damaged_states, judge_listing, judge_state, look_back
 from functions.record.packing import Packed, most_changes, pack
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.content import DynamoVerifiedSets
+from functions.storage.executions import StepFunctionsRanges
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
 from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoFindingLog
 from functions.storage.plans import DynamoApprovals
 from functions.storage.queue import SqsMessageDelay
-from functions.storage.records import S3HeadAnchor
+from functions.storage.records import S3HeadAnchor, S3RecordWriter
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
 
 LEASE = timedelta(minutes=16)
 """Longer than the function can run, so that a lease which ended belongs to nobody."""
@@ -80,6 +110,8 @@ class RecordPorts:
     memory: VerifiedMemory
     approvals: ApprovalReader
     verdict: VerdictPorts
+    hand_over: HandOver | None = None
+    """Where what is too large for one function goes; None: here, whatever it is."""
     pause: Callable[[float], None] = time.sleep
     new_attempt: Callable[[], AttemptId] = lambda: AttemptId(uuid.uuid4().hex)
 
@@ -101,37 +133,110 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
     decision = decide(sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet)
     if not isinstance(decision, Due):
         return decision
+    large = ports.hand_over is not None and is_large(repository, _parent(head, ports))
     attempt = ports.new_attempt()
     try:
-        ports.ledger.begin(name, attempt, now, now + LEASE)
+        ports.ledger.begin(name, attempt, now, now + (LEASE_OF_RANGES if large else LEASE))
     except RecordingInFlight as other:
         return NotYet(until=look_again(now, other.until, wish.deliveries), why=str(other))
     try:
-        # Whoever had the lease until now may have recorded meanwhile: what answers this, or less than an interval ago.
-        head = ports.ledger.head(name)
-        again = decide(
-            sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet
-        )
-        if not isinstance(again, Due):
-            ports.ledger.abandon(name, attempt, now)
-            return again
-        past = look_back(repository, now, ports.ledger, ports.approvals)
-        parent = _parent(head, ports)
-        fresh = _quiet_cut(repository, max(sent, wish.newest_sent or sent), now, past, parent, ports)
-        # Where no version is null, it makes no difference.
-        object_lock = not fresh.nulls or ports.bucket.object_lock()
-        if fresh.cut.null_versions and not object_lock:
-            outcome: Outcome = _refuse(_null_finding(repository, fresh.cut), CheckLevel.CONSISTENT, head, ports)
-        else:
-            findings = judge_listing(repository, fresh, past, ports.ledger, ports.memory, object_lock=object_lock)
-            outcome = _commit(repository, fresh, findings, attempt, head, wish.cause, ports)
+        outcome = _under_lease(repository, wish, sent, now, attempt, ports, large=large)
+    except TooLarge:
+        ports.ledger.abandon(name, attempt, now)
+        return _begin_large(repository, wish, ports)
     except BaseException:
         # Not to make the next run wait for the lease to end. When even this fails, the lease ends by itself.
         ports.ledger.abandon(name, attempt, now)
         raise
-    if not isinstance(outcome, Recorded):
+    if not isinstance(outcome, Recorded | HandedOver):
         ports.ledger.abandon(name, attempt, ports.bucket.now())
     return outcome
+
+
+def _under_lease(
+    repository: Repository,
+    wish: Wish,
+    sent: datetime,
+    now: datetime,
+    attempt: AttemptId,
+    ports: RecordPorts,
+    *,
+    large: bool,
+) -> Outcome:
+    """What becomes of an attempt that is open. Raises TooLarge."""
+    # Whoever had the lease until now may have recorded meanwhile: what answers this, or less than an interval ago.
+    head = ports.ledger.head(repository.repository)
+    again = decide(sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet)
+    if not isinstance(again, Due):
+        return again
+    parent = _parent(head, ports)
+    since = max(sent, wish.newest_sent or sent)
+    if large and ports.hand_over is not None:
+        return _hand_over(repository, since, now, attempt, expected_of(parent), wish.cause, ports, ports.hand_over)
+    past = look_back(repository, now, ports.ledger, ports.approvals)
+    fresh = _quiet_cut(repository, since, now, past, parent, ports)
+    return _judge_and_commit(repository, fresh, past, attempt, head, wish.cause, ports)
+
+
+def record_at(repository: Repository, at: datetime, attempt: AttemptId, cause: Cause, ports: RecordPorts) -> Outcome:
+    """Record the cut at `at`, which has passed, as `ports.lister` shows it, under an attempt that is open."""
+    head = ports.ledger.head(repository.repository)
+    versioning = ports.bucket.versioning()
+    if versioning.status is not Versioning.ENABLED:
+        finding = _versioning_finding(repository, versioning.status, versioning.at)
+        outcome: Outcome = _refuse(finding, CheckLevel.POSTURE, head, ports)
+    elif head is not None and at <= head.cut_time:
+        outcome = Answered(by=head)
+    else:
+        past = look_back(repository, versioning.at, ports.ledger, ports.approvals)
+        fresh = _observe(repository, at, past, _parent(head, ports), ports)
+        outcome = _judge_and_commit(repository, fresh, past, attempt, head, cause, ports)
+    if not isinstance(outcome, Recorded):
+        ports.ledger.abandon(repository.repository, attempt, versioning.at)
+    return outcome
+
+
+def _begin_large(repository: Repository, wish: Wish, ports: RecordPorts) -> NotYet:
+    """A recording turned out to be too large only while it was listed: begin it anew, with the longer lease."""
+    assert ports.hand_over is not None, "nothing is too large where nothing can be handed over"  # noqa: S101
+    name, now, attempt = repository.repository, ports.bucket.now(), ports.new_attempt()
+    since = max(filter(None, (wish.sent, wish.newest_sent)), default=now)
+    try:
+        ports.ledger.begin(name, attempt, now, now + LEASE_OF_RANGES)
+    except RecordingInFlight as other:
+        return NotYet(until=look_again(now, other.until, wish.deliveries), why=str(other))
+    try:
+        return _hand_over(repository, since, now, attempt, guessed(repository), wish.cause, ports, ports.hand_over)
+    except BaseException:
+        ports.ledger.abandon(name, attempt, now)
+        raise
+
+
+def _hand_over(
+    repository: Repository,
+    since: datetime,
+    now: datetime,
+    attempt: AttemptId,
+    expected: Mapping[FileType, int],
+    cause: Cause,
+    ports: RecordPorts,
+    to: HandOver,
+) -> HandedOver:
+    """Choose the cut that answers an event of `since`, and let the workflow list it. The lease goes with it."""
+    at = cut_time(since, now)
+    _wait_for(at, now, ports)
+    to.begin(repository, attempt, at, expected, cause)
+    return HandedOver(
+        until=now + RANGES_PATIENCE,
+        why=f"{repository.name} is too large for one function; execution {attempt} lists it in ranges and records it",
+    )
+
+
+def _wait_for(at: datetime, now: datetime, ports: RecordPorts) -> None:
+    """Until a listing holds all that lies before `at`."""
+    while not may_list(at, now):
+        ports.pause(1.0)
+        now = ports.bucket.now()
 
 
 def _quiet_cut(
@@ -144,23 +249,45 @@ def _quiet_cut(
 ) -> Fresh:
     """The cut that answers an event of `sent`, preferably one with nothing at its edge; and what was current at past
     cuts, that of the parent among them."""
-    expected = {kind: tally.objects for kind, tally in parent.by_type.items()} if parent is not None else None
     tries = QUIET_TRIES
     while True:
         at = cut_time(sent, now)
-        while not may_list(at, now):
-            ports.pause(1.0)
-            now = ports.bucket.now()
-        cuts = dict.fromkeys(past.cuts(at), 0)
-        if parent is not None:
-            cuts[parent.cut_time] = most_changes(parent)
-        fresh = observe(ports.lister.blocks(expected), at, usual=Usual.of(repository), past=cuts)
+        _wait_for(at, now, ports)
+        fresh = _observe(repository, at, past, parent, ports)
         tries -= 1
         if not fresh.cut.edge or not tries:
             return fresh
         # Before the next listing: memory holds one cut of a large repository, not two.
         del fresh
         now = ports.bucket.now()
+
+
+def _observe(repository: Repository, at: datetime, past: Past, parent: StateHeader | None, ports: RecordPorts) -> Fresh:
+    """One listing, folded. Raises TooLarge."""
+    cuts = dict.fromkeys(past.cuts(at), 0)
+    if parent is not None:
+        cuts[parent.cut_time] = most_changes(parent)
+    blocks = ports.lister.blocks(expected_of(parent))
+    if ports.hand_over is not None:
+        blocks = within(repository, blocks)
+    return observe(blocks, at, usual=Usual.of(repository), past=cuts)
+
+
+def _judge_and_commit(
+    repository: Repository,
+    fresh: Fresh,
+    past: Past,
+    attempt: AttemptId,
+    head: Head | None,
+    cause: Cause,
+    ports: RecordPorts,
+) -> Outcome:
+    # Where no version is null, it makes no difference.
+    object_lock = not fresh.nulls or ports.bucket.object_lock()
+    if fresh.cut.null_versions and not object_lock:
+        return _refuse(_null_finding(repository, fresh.cut), CheckLevel.CONSISTENT, head, ports)
+    findings = judge_listing(repository, fresh, past, ports.ledger, ports.memory, object_lock=object_lock)
+    return _commit(repository, fresh, findings, attempt, head, cause, ports)
 
 
 def _commit(
@@ -265,32 +392,57 @@ def _null_finding(repository: Repository, cut: Cut) -> Finding:
 # --- the Lambda function -----------------------------------------------------------------------------------
 
 
+class _RecordEnvironment(Environment):
+    ranges_workflow: str = Field(alias="RWM_RANGES_WORKFLOW", min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The clients of whoever records: made once per container."""
+
+    environment: Environment
+    s3: "S3Client"
+    dynamodb: "DynamoDBClient"
+    sns: "SNSClient"
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Wiring":
+        clients = (boto3.client("s3", config=CLIENT), boto3.client("dynamodb", config=CLIENT))
+        return cls(environment, *clients, boto3.client("sns", config=CLIENT))
+
+    def ports(
+        self, repository: Repository, lister: VersionLister | None = None, hand_over: HandOver | None = None
+    ) -> RecordPorts:
+        """`lister`: another than that of the bucket."""
+        environment, dynamodb = self.environment, self.dynamodb
+        ledger = DynamoRecordingLedger(dynamodb, environment.ledger)
+        return RecordPorts(
+            bucket=S3BucketConfiguration(self.s3, repository.bucket),
+            lister=lister or S3VersionLister(self.s3, repository.bucket, repository.key_prefix),
+            ledger=ledger,
+            anchor=S3HeadAnchor(self.s3, environment.records),
+            findings=DynamoFindingLog(dynamodb, environment.operations),
+            memory=Memory(DynamoVerifiedSets(dynamodb, environment.operations), ledger),
+            approvals=DynamoApprovals(dynamodb, environment.operations),
+            verdict=VerdictPorts(
+                verdicts=DynamoVerdictReader(dynamodb, environment.operations),
+                acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
+                notifier=SnsNotifier(self.sns, environment.alerts),
+                log=DynamoVerdictLog(dynamodb, environment.operations),
+            ),
+            hand_over=hand_over,
+        )
+
+
 @cache
 def _function() -> RecordFunction:
-    environment = Environment.read()
-    s3 = boto3.client("s3", config=CLIENT)
-    dynamodb = boto3.client("dynamodb", config=CLIENT)
-    ledger = DynamoRecordingLedger(dynamodb, environment.ledger)
-    memory = Memory(DynamoVerifiedSets(dynamodb, environment.operations), ledger)
-    verdicts = VerdictPorts(
-        verdicts=DynamoVerdictReader(dynamodb, environment.operations),
-        acknowledgements=DynamoAcknowledgements(dynamodb, environment.operations),
-        notifier=SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts),
-        log=DynamoVerdictLog(dynamodb, environment.operations),
-    )
+    environment = _RecordEnvironment.read()
+    wiring = Wiring.read(environment)
+    workflow = StepFunctionsRanges(boto3.client("stepfunctions", config=CLIENT), environment.ranges_workflow)
+    hand_over = HandOver(S3RecordWriter(wiring.s3, environment.records), workflow)
 
     def answer(repository: Repository, wish: Wish) -> Outcome:
-        ports = RecordPorts(
-            bucket=S3BucketConfiguration(s3, repository.bucket),
-            lister=S3VersionLister(s3, repository.bucket, repository.key_prefix),
-            ledger=ledger,
-            anchor=S3HeadAnchor(s3, environment.records),
-            findings=DynamoFindingLog(dynamodb, environment.operations),
-            memory=memory,
-            approvals=DynamoApprovals(dynamodb, environment.operations),
-            verdict=verdicts,
-        )
-        return record(repository, wish, ports)
+        return record(repository, wish, wiring.ports(repository, hand_over=hand_over))
 
     return RecordFunction(read_bundled(), answer, SqsMessageDelay(boto3.client("sqs", config=CLIENT)))
 
