@@ -14,9 +14,12 @@ from moto.sns.models import sns_backends
 
 from functions import configuration
 from functions.domain.ledger import read_state
+from functions.domain.ranges import key_ranges
 from functions.domain.repositories import Configuration, Repository
+from functions.domain.restic import FileType
+from functions.domain.staging import decode_manifest
 from functions.domain.values import RepositoryName
-from functions.record import collect_chunks, record
+from functions.record import close, collect_chunks, list_range, record
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.verdicts import DynamoVerdictReader
 
@@ -24,6 +27,7 @@ ALPHA = RepositoryName("alpha")
 TABLES = ("ledger", "operations")
 QUEUE = "rwm-alpha"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:rwm-alerts"
+WORKFLOW = "arn:aws:states:us-east-1:123456789012:stateMachine:rwm-record-ranges"
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,18 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Tables, buckets and a queue as infra makes them, and the environment that points to them."""
     alpha = Repository.model_validate({"name": "alpha", "bucket": "backups", "prefix": "restic"})
     bundled = tmp_path / "repositories.json"
-    bundled.write_text(Configuration(repositories=(alpha,)).model_dump_json())
+    large = Repository.model_validate({"name": "large", "bucket": "large", "ranges_above": 20})
+    bundled.write_text(Configuration(repositories=(alpha, large)).model_dump_json())
     monkeypatch.setattr(configuration.read_bundled, "__defaults__", (bundled,))
     for name in TABLES:
         monkeypatch.setenv(f"RWM_{name.upper()}", name)
     monkeypatch.setenv("RWM_RECORDS", "records")
     monkeypatch.setenv("RWM_ALERTS", TOPIC)
+    monkeypatch.setenv("RWM_RANGES_WORKFLOW", WORKFLOW)
     for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    record._function.cache_clear()
-    collect_chunks._collector.cache_clear()
+    _forget()
     with mock_aws():
         dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
         for name in TABLES:
@@ -61,20 +66,27 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
                 AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
                 BillingMode="PAY_PER_REQUEST",
             )
-        for bucket in ("backups", "records"):
+        for bucket in ("backups", "large", "records"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         boto3.client("sqs").create_queue(QueueName=QUEUE)
         boto3.client("sns").create_topic(Name="rwm-alerts")
+        boto3.client("stepfunctions").create_state_machine(
+            name="rwm-record-ranges", definition="{}", roleArn="arn:aws:iam::123456789012:role/workflow"
+        )
         s3.put_object(Bucket="backups", Key="restic/config", Body=b"x")
         yield s3
-    record._function.cache_clear()
-    collect_chunks._collector.cache_clear()
+    _forget()
 
 
-def newest() -> list[str]:
+def _forget() -> None:
+    for cached in (record._function, collect_chunks._collector, list_range._clients, close._wiring):
+        cached.cache_clear()
+
+
+def newest(repository: RepositoryName = ALPHA) -> list[str]:
     ledger = DynamoLedgerReader(boto3.client("dynamodb"), "ledger")
-    header = next(ledger.headers(ALPHA))
+    header = next(ledger.headers(repository))
     return [version.key for version in read_state(ledger, header)]
 
 
@@ -127,6 +139,31 @@ def test_a_bucket_whose_versioning_was_suspended_leaves_a_finding(deployed: Any)
     assert item["sk"]["S"] == "finding#versioning-not-enabled#0000000000"
     record.handler({"repository": "alpha", "reason": "schedule"}, Context())  # type: ignore[arg-type]
     assert published() == ["RWM: FAIL alpha: versioning-not-enabled"]
+
+
+def test_what_is_too_large_goes_to_the_workflow_whose_steps_list_and_record_it(deployed: Any) -> None:
+    packs = [f"data/{number:02x}/{number:02x}{'0' * 62}" for number in range(0, 256, 8)]
+    # moto leaves out what follows a marker, unless the marker is a key that is there.
+    cuts = [each.last for each in key_ranges({FileType.PACK: 20}, 1) if each.last is not None]
+    keys = sorted([*packs, *cuts])
+    for key in keys:
+        deployed.put_object(Bucket="large", Key=key, Body=b"x" * 40)
+    answer = record.handler({"repository": "large", "reason": "schedule"}, Context())  # type: ignore[arg-type]
+    assert (answer["outcome"], answer["state"]) == ("not-yet", None)
+    workflow = boto3.client("stepfunctions")
+    (execution,) = workflow.list_executions(stateMachineArn=WORKFLOW)["executions"]
+    assert execution["name"] in answer["message"]
+    given = json.loads(workflow.describe_execution(executionArn=execution["executionArn"])["input"])
+    stored = deployed.get_object(Bucket="records", Key=given["manifest"]["key"])["Body"].read()
+    ranges = decode_manifest(stored)
+    assert len(ranges) == 20
+    for each in ranges:
+        item = {"repository": "large", "attempt": given["attempt"], "range": each.model_dump(mode="json")}
+        assert list_range.handler(item, Context())["number"] == each.number
+    closing: Any = {**given, "manifest": given["manifest"]["version_id"], "failed": False}
+    assert close.handler(closing, Context())["outcome"] == "recorded"  # type: ignore[arg-type]
+    assert newest(RepositoryName("large")) == keys
+    assert close.handler({**closing, "failed": True}, Context()) == {}  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("deployed")
