@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto import mock_aws
 
+from bench.ledger import FolderLedger
 from bench.peers import item_per_object, json_gzip
 from bench.record_once import REPOSITORY, FolderChunks, keep_headers
 from bench.synthetic import Synthetic
@@ -24,7 +25,7 @@ from bench.wru import Counted, item_bytes, write_units
 from functions.domain.checking import VerdictPorts
 from functions.domain.columns import Columns
 from functions.domain.content.known import Memory
-from functions.domain.cut import take_cut
+from functions.domain.ledger import read_state
 from functions.domain.recording import Recorded, Wish
 from functions.domain.restic import FileType
 from functions.domain.state import Cause, Head, StateHeader
@@ -137,9 +138,10 @@ def counted(synthetic: Synthetic, folder: Path) -> dict[str, Any]:
     return found
 
 
-def others(synthetic: Synthetic) -> dict[str, Any]:
-    """Write units for the state after the backup, as others keep it."""
-    after = take_cut(Bucket(synthetic, synthetic.after).versions(), synthetic.after).versions
+def others(synthetic: Synthetic, folder: Path) -> dict[str, Any]:
+    """Write units for the state after the backup, the last one in `folder`, as others keep it."""
+    ledger = FolderLedger(folder)
+    after = read_state(ledger, next(ledger.headers(REPOSITORY.repository)))
     pieces = json_gzip.written(after)
     new = int(synthetic.before.timestamp())
     added = [version for version in after if version.last_modified.timestamp() > new]
@@ -171,7 +173,7 @@ def _client() -> "DynamoDBClient":
 def main(folder: str, size: str) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     synthetic = Synthetic(int(size))
-    print(json.dumps({"recorded": counted(synthetic, Path(folder)), "others": others(synthetic)}))
+    print(json.dumps({"recorded": counted(synthetic, Path(folder)), "others": others(synthetic, Path(folder))}))
     return 0
 
 

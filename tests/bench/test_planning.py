@@ -11,9 +11,10 @@ from bench import plan_once
 from bench.ledger import FolderLedger
 from bench.life import Life
 from bench.plan_once import REPOSITORY, plan, recorded
+from functions.domain.columns import in_runs
+from functions.domain.consistent.fold import observe
 from functions.domain.prune.named import StoredNames
 from functions.domain.prune.pins import PinnedVersions
-from tests.cuts import take_cut
 
 LIFE = Life(versions=9_000, states=30)
 
@@ -28,7 +29,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> FolderLedger:
 def test_each_state_names_what_a_cut_of_the_listing_shows(ledger: FolderLedger) -> None:
     keys = list(dict.fromkeys(entry.key for entry in LIFE.listing()))
     for header in ledger.headers(REPOSITORY.repository, oldest_first=True):
-        cut = take_cut(LIFE.listing(), LIFE.cut_time(header.generation - 1))
+        cut = observe(in_runs(LIFE.listing()), LIFE.cut_time(header.generation - 1)).cut
         pinned = PinnedVersions([header], StoredNames(ledger))
         named = {key: versions for key in keys if (versions := pinned.named(key))}
         pinned.finish()

@@ -17,9 +17,9 @@ from bench.plot import panels
 from bench.processes import Measured
 from bench.record_once import REPOSITORY
 from bench.synthetic import Synthetic
-from functions.domain.cut import take_cut
 from functions.domain.ledger import read_state
 from functions.domain.values import ObjectVersion
+from tests.bench.test_canned import current
 
 SIZE = 2_500
 BUCKET = Synthetic(SIZE)
@@ -35,8 +35,7 @@ def _reached(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 def cuts() -> list[tuple[ObjectVersion, ...]]:
     """Before and after the backup."""
-    listed = [entry for block in BUCKET.blocks() for entry in block.entries()]
-    return [take_cut(listed, at).versions for at in (BUCKET.before, BUCKET.after)]
+    return [current(BUCKET, at) for at in (BUCKET.before, BUCKET.after)]
 
 
 def states(folder: Path) -> list[tuple[ObjectVersion, ...]]:
