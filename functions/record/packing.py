@@ -13,10 +13,9 @@ Security rules:
   read back as a state that never was.
 - No delta lies on a strand of which a header is gone, or on a state that a check found damaged: it could not be read
   either. The chunks beneath are not read each time; checks read them.
-- A delta is read back before anything is written: it holds the changes, or it is not used. The changes are taken from
-  the very entries that the roots of parent and cut are taken from, so that they make the one of the other
-  (tests/domain/consistent/test_fold.py shows it of any listing). Making the cut once more of ten million entries would
-  cost as much as listing them; a check proves what was stored by its roots.
+- A delta is read back before anything is written, and made on the parent's entries: it gives the cut, or it is not
+  used. Of what the listing shows, the fold makes it block by block as it passes; of what the ledger holds, it is made
+  here, and has to have the cut's roots. Memory never holds a whole state but packed.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,11 +24,12 @@ from itertools import islice
 
 from functions.domain import chunks
 from functions.domain.consistent.fresh import Fresh
-from functions.domain.delta import LARGEST_SHARE, Change, changes_of, fits_a_strand, unlike
+from functions.domain.consistent.shown import PastCut
+from functions.domain.delta import LARGEST_SHARE, Change, DoesNotFit, Overlay, changes_of, fits_a_strand, unlike
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, read_strand, stream_state
 from functions.domain.ports import LedgerReader
-from functions.domain.state import ChunkSet, DeltaOn, StateHeader
+from functions.domain.state import ChunkSet, DeltaOn, Roots, StateHeader
 from functions.domain.values import AttemptId, StateId
 
 
@@ -73,13 +73,14 @@ def _delta(fresh: Fresh, parent: StateHeader, ledger: LedgerReader) -> Packed | 
         return None
     try:
         read_strand(ledger, parent)
-        changes = _changes(fresh, parent, ledger)
+        if (changes := _changes(fresh, parent, ledger)) is None:
+            return None
+        if not fits_a_strand(parent.base_objects, links, before + len(changes)):
+            return None
+        packed = tuple(chunks.encode_delta(changes))
+        if not _gives(fresh, packed, changes, parent, ledger):
+            return None
     except StateDamaged:
-        return None
-    if changes is None or not fits_a_strand(parent.base_objects, links, before + len(changes)):
-        return None
-    packed = tuple(chunks.encode_delta(changes))
-    if not _hold(packed, changes):
         return None
     on = DeltaOn(
         state=parent.id,
@@ -97,20 +98,35 @@ def _changes_before(parent: StateHeader) -> int:
 
 
 def _changes(fresh: Fresh, parent: StateHeader, ledger: LedgerReader) -> Sequence[Change] | None:
-    """What makes the cut of the parent's entries, proven; None: more than a delta may have. Raises StateDamaged where
-    nothing proves itself to be these entries."""
-    past = fresh.past.get(parent.cut_time)
-    if past and (past.manifest, past.attributes) == (parent.manifest_root, parent.attributes_root):
+    """What makes the cut of the parent's entries; None: more than a delta may have. Raises StateDamaged where nothing
+    proves itself to be these entries."""
+    if (past := _shown(fresh, parent)) is not None:
         return past.changes
     unequal = unlike(stream_state(ledger, parent), fresh.cut.versions.blocks())
     changes = list(islice(changes_of(unequal), most_changes(parent) + 1))
-    if len(changes) > most_changes(parent):
-        return None
-    return changes
+    return changes if len(changes) <= most_changes(parent) else None
 
 
-def _hold(packed: Sequence[bytes], changes: Sequence[Change]) -> bool:
+def _shown(fresh: Fresh, parent: StateHeader) -> PastCut | None:
+    """What the listing shows as of the parent's cut, where that is proven to be the parent."""
+    past = fresh.past.get(parent.cut_time)
+    if past and (past.manifest, past.attributes) == (parent.manifest_root, parent.attributes_root):
+        return past
+    return None
+
+
+def _gives(
+    fresh: Fresh, packed: Sequence[bytes], changes: Sequence[Change], parent: StateHeader, ledger: LedgerReader
+) -> bool:
+    """Whether the delta holds the changes, and these make the cut of the parent's entries. Raises StateDamaged."""
+    overlay = Overlay()
     try:
-        return [change for chunk in packed for change in chunks.decode_delta(chunk)] == list(changes)
-    except UnreadableDocument:
+        read_back = [change for chunk in packed for change in chunks.decode_delta(chunk)]
+        if read_back != list(changes):
+            return False
+        if _shown(fresh, parent) is not None:
+            return True
+        overlay.add(read_back)
+        return Roots.of(overlay.over(stream_state(ledger, parent))) == fresh.roots
+    except (UnreadableDocument, DoesNotFit):
         return False

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from functions.domain import chunks, delta
-from functions.domain.delta import LARGEST_SHARE, MOST_LINKS
+from functions.domain.consistent import fold
+from functions.domain.delta import LARGEST_SHARE, MOST_LINKS, Removal, changes_of
 from functions.domain.ledger import read_state
 from functions.domain.recording import Recorded
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import AttemptId, Evidence, Finding, ObjectKey, ObjectVersion, Severity, VersionId
 from functions.domain.verdict import CheckLevel, conclude
+from functions.record import packing
 from functions.record.collect_chunks import collect_chunks
 from functions.record.record import LEASE
 from tests.builders import pack
@@ -194,6 +196,20 @@ def test_a_delta_that_does_not_give_the_cut_is_not_written(world: World, monkeyp
     """Whatever is wrong with the codec, the state is written whole."""
     whole = chunks.encode_delta
     monkeypatch.setattr(chunks, "encode_delta", lambda changes: whole(list(changes)[:-1]))
+    assert back_up(world, "one", "two").kind == "base"
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_changes_that_do_not_give_the_cut_are_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    """Whatever is wrong with how they are found: in the listing, or beside what the ledger holds."""
+    if shown:
+        monkeypatch.setattr(fold, "Removal", lambda key: Removal(ObjectKey(f"{key}0")))
+    else:
+        world.s3.transition(BUCKET, pack("pack 5"), "GLACIER_IR")
+        monkeypatch.setattr(packing, "changes_of", lambda pairs: list(changes_of(pairs))[1:])
+    world.hide(pack("pack 7"))
     assert back_up(world, "one", "two").kind == "base"
 
 

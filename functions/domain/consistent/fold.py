@@ -26,7 +26,7 @@ from functions.domain.consistent.kept import Kept, Sought
 from functions.domain.consistent.keys import Key, Notes
 from functions.domain.consistent.shown import HOUR, Gathered, PastCut, hours_until
 from functions.domain.cut import QUIET, Cut, NotInOrder
-from functions.domain.delta import Change, Removal
+from functions.domain.delta import Change, DoesNotFit, Overlay, Removal
 from functions.domain.entries import EntriesBuilder
 from functions.domain.restic import SMALLEST, FileType, digests_of_packs, file_type
 from functions.domain.roots import AttributesRoot, ContentRoot, ManifestRoot
@@ -77,13 +77,14 @@ class _Past:
         self._attributes.update(current)
 
     def compare(self, run: Columns, then: bytes | bytearray, now: bytes | bytearray) -> None:
-        """Keep what makes those that are marked `now` of those that were marked `then`."""
+        """Keep what makes those that are marked `now` of those that were marked `then`, proven by making it."""
         if self._changes is None or then == now:
             return
         changed: dict[ObjectKey, Change] = {key: Removal(key) for key in run.chosen(bytes(map(gt, then, now))).keys}
         changed.update((version.key, version) for version in run.chosen(bytes(map(gt, now, then))).versions())
-        self._changes += (changed[key] for key in sorted(changed))
-        if len(self._changes) > self._most:
+        changes = [changed[key] for key in sorted(changed)]
+        self._changes += changes
+        if len(self._changes) > self._most or not _make(changes, run.chosen(then), run.chosen(now)):
             self._changes = None
 
     def weigh(self, ages: Sequence[int], plain: Columns) -> None:
@@ -302,6 +303,17 @@ class _Fold:
                 past.gathered.add(then[0])
                 if now is None:
                     past.gathered.lose(then[0])
+
+
+def _make(changes: Iterable[Change], before: Columns, after: Columns) -> bool:
+    overlay, made = Overlay(), Columns()
+    try:
+        overlay.add(changes)
+        for block in overlay.over([before]):
+            made.extend(block)
+    except DoesNotFit:
+        return False
+    return made == after
 
 
 def _written_by(second: int, times: Sequence[int], plain: bytearray) -> bytearray:

@@ -63,7 +63,7 @@ class PastCut:
     attributes: Digest
     shown: Shown
     changes: tuple[Change, ...] | None
-    """What makes the cut that is judged of it, in key order; None: more than were to be kept."""
+    """What makes the cut that is judged of it, in key order, and was proven to; None: more than were to be kept."""
 
 
 class Gathered:
