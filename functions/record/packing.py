@@ -18,7 +18,7 @@ Security rules:
   here, and has to have the cut's roots. Memory never holds a whole state but packed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -116,17 +116,27 @@ def _shown(fresh: Fresh, parent: StateHeader) -> PastCut | None:
 
 
 def _gives(
-    fresh: Fresh, packed: Sequence[bytes], changes: Sequence[Change], parent: StateHeader, ledger: LedgerReader
+    fresh: Fresh, packed: Iterable[bytes], changes: Sequence[Change], parent: StateHeader, ledger: LedgerReader
 ) -> bool:
     """Whether the delta holds the changes, and these make the cut of the parent's entries. Raises StateDamaged."""
     overlay = Overlay()
     try:
-        read_back = [change for chunk in packed for change in chunks.decode_delta(chunk)]
-        if read_back != list(changes):
+        if not _holds(packed, changes):
             return False
         if _shown(fresh, parent) is not None:
             return True
-        overlay.add(read_back)
+        overlay.add(changes)
         return Roots.of(overlay.over(stream_state(ledger, parent))) == fresh.roots
     except (UnreadableDocument, DoesNotFit):
         return False
+
+
+def _holds(packed: Iterable[bytes], changes: Sequence[Change]) -> bool:
+    """One chunk after another: all changes twice, as objects, would be more than all else that memory holds."""
+    done = 0
+    for chunk in packed:
+        read_back = chunks.decode_delta(chunk)
+        if read_back != list(changes[done : done + len(read_back)]):
+            return False
+        done += len(read_back)
+    return done == len(changes)

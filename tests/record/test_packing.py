@@ -192,10 +192,13 @@ def test_a_parent_that_a_check_found_damaged_is_followed_by_a_base(world: World)
     assert back_up(world, "three").kind == "delta"
 
 
-def test_a_delta_that_does_not_give_the_cut_is_not_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wrong", [slice(-1), slice(1, None), slice(0)], ids=["cut short", "begun late", "empty"])
+def test_a_delta_that_does_not_give_the_cut_is_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, wrong: slice
+) -> None:
     """Whatever is wrong with the codec, the state is written whole."""
     whole = chunks.encode_delta
-    monkeypatch.setattr(chunks, "encode_delta", lambda changes: whole(list(changes)[:-1]))
+    monkeypatch.setattr(chunks, "encode_delta", lambda changes: whole(list(changes)[wrong]))
     assert back_up(world, "one", "two").kind == "base"
 
 
