@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.domain.columns import Columns
+from functions.domain.cut import may_list
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ranges import KeyRange
-from functions.domain.recording import Answered, HandedOver, NotYet, Outcome, Recorded, Wish
+from functions.domain.recording import Answered, HandedOver, NotYet, Outcome, Recorded, Refused, Wish
 from functions.domain.staging import decode_manifest, part_file
 from functions.domain.state import Cause
 from functions.domain.values import AttemptId, VersionGone
@@ -22,6 +23,7 @@ from functions.record.handing_over import LEASE_OF_RANGES, HandOver, LargeRecord
 from functions.record.list_range import RangeRequest, list_range
 from functions.record.record import record
 from tests.fakes.ports import FakeRecordReader, FakeRecordWriter, FakeVersionLister
+from tests.fakes.s3_model import VersioningStatus
 from tests.record.world import ALPHA, BUCKET, RECORDS, World
 
 
@@ -77,12 +79,12 @@ class Large:
                 list_range(request, self.world.repository, lister, FakeRecordWriter(self.world.s3, RECORDS))
         return len(ranges)
 
-    def close(self, *, failed: bool = False) -> Outcome | None:
+    def close(self, *, failed: bool = False, bucket: str = BUCKET) -> Outcome | None:
         given = {**self.given, "manifest": self.given["manifest"]["version_id"], "failed": failed}
         request = CloseRequest.model_validate(given)
         stored = FakeRecordReader(self.world.s3, RECORDS)
         listing = StagedListing(request.repository, request.attempt, request.manifest, stored)
-        return close_recording(request, self.world.repository, replace(self.world.ports(), lister=listing))
+        return close_recording(request, self.world.repository, replace(self.world.ports(bucket), lister=listing))
 
 
 def filled(packs: int = 60, **settings: Any) -> Large:
@@ -271,3 +273,24 @@ def test_killed_anywhere_while_closing_it_leaves_the_old_head_or_the_new_one() -
         assert len(large.world.headers()) == 1
         assert len(large.world.newest()) == 64
     raise AssertionError("it never came to its end")
+
+
+def test_ranges_are_listed_only_when_s3_s_clock_has_passed_the_cut() -> None:
+    large = filled()
+    large.event()
+    at = LargeRecording.model_validate(large.given).at
+    assert may_list(at, large.world.clock.now())
+
+
+def test_what_is_suspended_while_ranges_are_listed_is_found_and_not_recorded() -> None:
+    large = filled()
+    large.event()
+    large.list_ranges()
+    large.world.s3.create_bucket("plain")
+    for status in (VersioningStatus.ENABLED, VersioningStatus.SUSPENDED):
+        large.world.s3.put_versioning("plain", status)
+    refused = large.close(bucket="plain")
+    assert isinstance(refused, Refused)
+    assert refused.finding.id == "versioning-not-enabled"
+    assert not large.world.headers()
+    assert large.world.notifier.subjects == ["RWM: FAIL alpha: versioning-not-enabled"]
