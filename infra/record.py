@@ -53,7 +53,12 @@ class Recording(Construct):
             description="Records which object versions make up a repository at a cut time",
             arns=arns,
             code=code,
-            permissions=[*_recording_permissions(arns), *_event_permissions(arns), *_hand_over_permissions(arns)],
+            permissions=[
+                *list_versions(arns, because="noncurrent versions and markers, too: a state is a cut in time"),
+                *_recording_permissions(arns),
+                *_event_permissions(arns),
+                *_hand_over_permissions(arns),
+            ],
             timeout=RECORD_TIMEOUT,
             memory_mb=3008,
             environment={"RWM_RANGES_WORKFLOW": arns.state_machine(arns.names.ranges_workflow)},
@@ -202,7 +207,6 @@ def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:
 def _recording_permissions(arns: Arns) -> list[Permission]:
     """What whoever records a state may: record, and close-recording."""
     return [
-        *list_versions(arns, because="noncurrent versions and markers, too: a state is a cut in time"),
         *versioning_and_clock(
             arns, because="S3's clock, and whether versions last at all: without versioning no state is recorded"
         ),

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from functions.record.handing_over import LONGEST_CLOSING, LONGEST_RECORDING
 from infra.access import list_versions, read_files, tell_missing_from_denied
+from infra.alerts import alarm_without_end
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow
@@ -71,6 +72,16 @@ class RangedRecording(Construct):
             manifests="recordings/*",
             arns=arns,
             timeout=cdk.Duration.seconds(LONGEST_RECORDING.total_seconds()),
+        )
+        alarm_without_end(
+            self,
+            "Recordings",
+            self.workflow,
+            lambda how: (
+                f"A recording of a large repository {how}: no state was recorded by it, and the next event or "
+                "schedule tries again. The history of its execution says why; docs/operations.md says what to do."
+            ),
+            arns,
         )
 
     def _definition(self, arns: Arns) -> sfn.IChainable:

@@ -3,7 +3,7 @@
 gather: the manifest of ranges, then their parts one after another, as if they were listed now; and all that record
 gathers beside its listing  ->  decide and apply: as record does.
 
-Permissions of `rwm-close-recording`, and why: those of record, but for queues and for handing over; and
+Permissions of `rwm-close-recording`, and why: those of record, but for listing, queues and handing over; and
 - s3:GetObject, s3:GetObjectVersion on `recordings/*` of the records bucket: the manifest, by version id, and the parts;
   s3:ListBucket there, so that a part that was never written reads as missing, not as denied.
 

@@ -201,6 +201,8 @@ def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_t
         ("ExecutionsTimedOut", "rwm-check"),
         ("ExecutionsFailed", "rwm-prune"),
         ("ExecutionsTimedOut", "rwm-prune"),
+        ("ExecutionsFailed", "rwm-record-ranges"),
+        ("ExecutionsTimedOut", "rwm-record-ranges"),
     }
     for alarm in alarms:
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")

@@ -329,7 +329,8 @@ def test_who_closes_a_recording_may_what_record_may_and_reads_what_was_listed(wh
     record, close = who["rwm-record"], who["rwm-close-recording"]
     assert close.resources("s3:GetObjectVersion") == {f"{RECORDS}/recordings/*"}
     assert close.resources("s3:PutObject") == {f"{RECORDS}/heads/*"}
-    asks = {each for each in record.allowed if each.startswith("sqs:")} | expand(["states:StartExecution"])
+    asks = {each for each in record.allowed if each.startswith("sqs:")}
+    asks |= expand(["states:StartExecution", "s3:ListBucketVersions"])
     reads = expand(["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"])
     assert close.allowed == (record.allowed - asks) | reads
 

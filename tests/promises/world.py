@@ -483,7 +483,7 @@ def to_scale() -> Iterator[None]:
         patch.setattr(apply, "CALL_ENTRIES", SMALL_CALL)
         patch.setattr(ThreadPoolExecutor, "submit", _at_once)
         # What it logs and counts; of ten thousand steps, nobody reads it.
-        patch.setattr(answering, "_tell", _unsaid)
+        patch.setattr(answering, "tell", _unsaid)
         patch.setattr(answering.logger, "warning", _unsaid)
         yield
 

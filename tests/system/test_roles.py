@@ -133,6 +133,18 @@ class Table:
     def read_prune_file(self) -> Any:
         return self.s3.get_object(Bucket=self.records, Key="prunes/of-somebody")
 
+    def write_ranges(self) -> Any:
+        return self._write_for_a_recording("manifest.json")
+
+    def write_part(self) -> Any:
+        return self._write_for_a_recording("parts/00000.zst")
+
+    def _write_for_a_recording(self, file: str) -> Any:
+        return self.s3.put_object(Bucket=self.records, Key=f"recordings/by-hand/by-hand/{file}", Body=b"{}")
+
+    def read_part(self) -> Any:
+        return self.s3.get_object(Bucket=self.records, Key="recordings/of-somebody")
+
     def write_anchor(self) -> Any:
         return self.s3.put_object(Bucket=self.records, Key="heads/by-hand/0.json", Body=b"{}")
 
@@ -339,6 +351,12 @@ class Table:
     def start_ending(self) -> Any:
         return self._start("end-restore")
 
+    def start_listing(self) -> Any:
+        return self._start("list-range")
+
+    def start_closing(self) -> Any:
+        return self._start("close-recording")
+
     def start_collect(self) -> Any:
         return self._start("collect-chunks")
 
@@ -348,6 +366,9 @@ class Table:
 
     def start_restore(self) -> Any:
         return self._execute("restore", {})
+
+    def start_ranges(self) -> Any:
+        return self._execute("record-ranges", {})
 
     def start_check(self) -> Any:
         # The workflow refuses a level that there is not.
@@ -369,6 +390,9 @@ class Table:
 
     def stop_restore(self) -> Any:
         return self._stop("restore")
+
+    def stop_ranges(self) -> Any:
+        return self._stop("record-ranges")
 
     def stop_check(self) -> Any:
         return self._stop("check")
@@ -438,7 +462,8 @@ NOBODY: tuple[Try, ...] = (
 """What no role may, whoever it is."""
 
 PEOPLE = ("operator", "approver")
-CONCLUDE = ("record", "check-posture", "check-consistent", "conclude-content", "conclude-complete")
+RECORDING = ("record", "close-recording")
+CONCLUDE = (*RECORDING, "check-posture", "check-consistent", "conclude-content", "conclude-complete")
 """They say what was found."""
 RESTORE = ("plan-restore", "copy-batch", "verify-restore")
 """They see the target."""
@@ -448,7 +473,7 @@ READ_OPERATIONS = (
     *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
     *("plan-content", "acknowledge", "ask-approval", "lease-prune", "extend-retention"),
 )
-LIST = ("record", "check-consistent", "plan-prune", "apply-prune", "verify-prune", "extend-retention")
+LIST = ("record", "list-range", "check-consistent", "plan-prune", "apply-prune", "verify-prune", "extend-retention")
 
 ONLY: dict[Try, tuple[str, ...]] = {
     # a call, and all roles that may make it
@@ -463,7 +488,10 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.read_password: ("check-complete",),
     Table.list_target: (*RESTORE, "check-complete"),
     Table.write_target: ("copy-batch",),
-    Table.write_anchor: ("record",),
+    Table.write_anchor: RECORDING,
+    Table.write_ranges: ("record",),
+    Table.write_part: ("list-range",),
+    Table.read_part: ("close-recording", "record-ranges-workflow"),
     Table.write_plan: ("plan-restore", "verify-restore"),
     Table.write_result: RESTORE,
     Table.write_check_plan: ("plan-content",),
@@ -478,8 +506,8 @@ ONLY: dict[Try, tuple[str, ...]] = {
         *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
         *("collect-chunks", "plan-content", "check-complete", "plan-restore", "verify-prune", "extend-retention"),
     ),
-    Table.write_state: ("record",),
-    Table.change_state: ("record", "collect-chunks"),
+    Table.write_state: RECORDING,
+    Table.change_state: (*RECORDING, "collect-chunks"),
     Table.delete_chunk: ("collect-chunks",),
     Table.mark_dropped: ("drop-states",),
     Table.read_verdicts: READ_OPERATIONS,
@@ -517,14 +545,18 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.start_locking: ("extend-retention-schedule",),
     Table.start_copy: ("restore-workflow",),
     Table.start_ending: ("restore-workflow",),
+    Table.start_listing: ("record-ranges-workflow",),
+    Table.start_closing: ("record-ranges-workflow",),
     Table.start_collect: ("collect-chunks-schedule",),
     Table.start_check: ("check-schedule", "operator", "check-workflow", "prune-workflow"),
     Table.start_prune: ("prune-schedule", "operator", "prune-workflow"),
     Table.start_restore: ("operator", "restore-workflow"),
+    Table.start_ranges: ("record", "record-ranges-workflow"),
     # A Distributed Map starts and stops its children, which are executions of its own workflow.
     Table.stop_check: ("check-workflow", "prune-workflow"),
     Table.stop_prune: ("prune-workflow",),
     Table.stop_restore: ("restore-workflow",),
+    Table.stop_ranges: ("record-ranges-workflow",),
 }
 
 HARMLESS: tuple[Try, ...] = (
@@ -560,7 +592,7 @@ def token(system: System, begun: Begun) -> str:
     s3 = system.client("s3")
     s3.create_bucket(Bucket="rwm-restore-of-roles")
     s3.put_object(Bucket="rwm-restore-of-roles", Key="of-somebody", Body=b"x")
-    for key in ("checks/of-somebody", "prunes/of-somebody"):
+    for key in ("checks/of-somebody", "prunes/of-somebody", "recordings/of-somebody"):
         s3.put_object(Bucket=system.records, Key=key, Body=b"{}")
     system.put("pestered", {"data/precious": b"x"})
     if not system.states("pestered"):
@@ -599,12 +631,15 @@ def test_the_forbidden_calls_would_work_for_somebody(system: System, token: str)
     table.delete_acknowledgement()
 
 
-@pytest.mark.parametrize("call", [Table.write_anchor, Table.tell])
-def test_an_administrator_neither_writes_anchors_nor_tells_people_that_all_is_well(
-    system: System, token: str, call: Try
+@pytest.mark.parametrize(
+    ("call", "role"),
+    [(Table.write_anchor, "rwm-record"), (Table.tell, "rwm-record"), (Table.write_part, "rwm-list-range")],
+)
+def test_an_administrator_neither_writes_anchors_nor_listings_nor_tells_people_that_all_is_well(
+    system: System, token: str, call: Try, role: str
 ) -> None:
     assert _is_denied(call, Table(system, system.user("almighty", "*"), token))
-    assert not _is_denied(call, Table(system, system.as_role("rwm-record"), token))
+    assert not _is_denied(call, Table(system, system.as_role(role), token))
 
 
 def test_a_steps_role_trusts_its_service_only(system: System) -> None:
