@@ -438,7 +438,7 @@ class Wiring:
 def _function() -> RecordFunction:
     environment = _RecordEnvironment.read()
     wiring = Wiring.read(environment)
-    workflow = StepFunctionsRanges(boto3.client("stepfunctions", config=CLIENT), environment.ranges_workflow)
+    workflow = StepFunctionsRanges(lambda: boto3.client("stepfunctions", config=CLIENT), environment.ranges_workflow)
     hand_over = HandOver(S3RecordWriter(wiring.s3, environment.records), workflow)
 
     def answer(repository: Repository, wish: Wish) -> Outcome:
