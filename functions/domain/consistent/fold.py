@@ -31,10 +31,7 @@ from functions.domain.entries import EntriesBuilder
 from functions.domain.restic import SMALLEST, FileType, digests_of_packs, file_type
 from functions.domain.roots import AttributesRoot, ContentRoot, ManifestRoot
 from functions.domain.state import Roots, Tally
-from functions.domain.values import (
-    NULL_VERSION,
-    ObjectKey,
-)
+from functions.domain.values import NULL_VERSION, ObjectKey
 
 
 def observe(
