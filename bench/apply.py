@@ -6,7 +6,6 @@ the Distributed Map runs them, versions first, then markers. Starting a process 
 
 import json
 import os
-import platform
 import random
 import shutil
 import sys
@@ -14,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ from bench.ceph import ROOT, ceph, ceph_version
 from bench.ledger import FolderLedger, Spans, record_states
 from bench.operations import EXECUTION, TOKEN, Operations
 from bench.part import CannotMeasure
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 from bench.waiting import Waiting
 from functions.domain.consistent.fold import observe
 from functions.domain.prune.plan import Phase, manifest_file
@@ -190,7 +188,5 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 def _versions() -> Mapping[str, str]:
     return {
         "ceph": ceph_version(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("boto3", "botocore")},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **versions_here("boto3", "botocore"),
     }

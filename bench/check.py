@@ -6,16 +6,14 @@ Both are whole processes and read a local folder that is in the page cache; neit
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.check_figures import figures
 from bench.part import Part, Target
 from bench.processes import measured
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 from bench.repository import ENVIRONMENT, Shape, repositories, restic_version
 
 ROOT = Path(__file__).parents[1]
@@ -72,12 +70,9 @@ def _run(
 
 
 def _versions() -> Mapping[str, str]:
-    packages = ("cryptography", "pydantic-core", "zstandard")
     return {
         "restic": restic_version(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **versions_here("cryptography", "pydantic-core", "zstandard"),
     }
 
 

@@ -7,19 +7,17 @@ one connection without delay; then how long RWM waits where each page takes 80 m
 
 import json
 import os
-import platform
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.canned_s3 import canned_s3, prepare
 from bench.listing_figures import DELAYED, START, figures
 from bench.part import CannotMeasure, Part, Target
 from bench.processes import Measured, measured
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 from bench.synthetic import Synthetic
 from functions.domain.columns import MARKER
 
@@ -173,9 +171,7 @@ def _versions() -> Mapping[str, str]:
     return {
         "rclone": rclone,
         "s5cmd": measured(_tool("s5cmd", "version"), ROOT, {}).output.strip(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("awscli", "boto3", "botocore")},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **versions_here("awscli", "boto3", "botocore"),
     }
 
 

@@ -2,17 +2,15 @@
 
 import json
 import os
-import platform
 import sys
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.apply import measure as measure_applying
 from bench.part import Part, Skipped, Target
 from bench.processes import measured
 from bench.prune_figures import SIZES, figures
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 
 ROOT = Path(__file__).parents[1]
 STATES = 30
@@ -47,7 +45,7 @@ def _measure_planning(recorder: Recorder, versions: int) -> None:
                     seconds=run.seconds,
                     cpu_seconds=run.cpu_seconds,
                     max_rss=run.max_rss,
-                    versions=_versions(),
+                    versions=versions_here("pydantic-core", "zstandard"),
                     load=load,
                     said=json.loads(run.output),
                 )
@@ -56,14 +54,6 @@ def _measure_planning(recorder: Recorder, versions: int) -> None:
 
 def _command(what: str, folder: str, versions: int) -> Sequence[str]:
     return [os.path.relpath(sys.executable, ROOT), "-m", "bench.plan_once", what, folder, str(versions), str(STATES)]
-
-
-def _versions() -> Mapping[str, str]:
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("pydantic-core", "zstandard")},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 PRUNE = Part(

@@ -1,8 +1,11 @@
 """The raw records: one JSON line per measured run, in build/raw/bench/<part>.jsonl."""
 
 import json
+import os
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,15 @@ class Record:
     """Processes that were running or waiting in the last minute: above the number of cores, times are worth little."""
     said: Mapping[str, Any] = field(default_factory=dict)
     """What the program reported of itself."""
+
+
+def versions_here(*packages: str) -> dict[str, str]:
+    """Of Python, of these packages, and what machine this is: for `Record.versions`."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
 
 
 class Recorder:

@@ -7,21 +7,19 @@ beside the code as it was before issue 5, in turn.
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
 from bench.canned_s3 import canned_s3, prepare
 from bench.part import CannotMeasure, Part, Skipped, Target
 from bench.processes import measured
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 from bench.recording_figures import DELAYED, SIZES, SMALL, figures
 from bench.synthetic import Synthetic
 
@@ -77,12 +75,7 @@ class _Runs:
     def __init__(self, recorder: Recorder, environment: Mapping[str, str]) -> None:
         self._recorder = recorder
         self._environment = environment
-        packages = ("boto3", "botocore", "pydantic-core", "zstandard")
-        self._versions = {
-            "python": platform.python_version(),
-            **{name: version(name) for name in packages},
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        }
+        self._versions = versions_here("boto3", "botocore", "pydantic-core", "zstandard")
 
     def record(
         self, tree: Path, ledger: str, size: int, *instants: datetime, anew: bool = True

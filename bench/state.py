@@ -6,15 +6,12 @@ and an item for each object.
 
 import json
 import os
-import platform
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.part import Part, Target
 from bench.processes import measured
-from bench.raw import Record, Recorder
+from bench.raw import Record, Recorder, versions_here
 from bench.state_figures import PEERS_SIZE, SIZE, figures
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +42,7 @@ def _run(recorder: Recorder, subject: str, size: int, sample: int, *words: str) 
             seconds=run.seconds,
             cpu_seconds=run.cpu_seconds,
             max_rss=run.max_rss,
-            versions=_versions(),
+            versions=versions_here("moto", "zstandard"),
             load=load,
             said=json.loads(run.output),
         )
@@ -54,14 +51,6 @@ def _run(recorder: Recorder, subject: str, size: int, sample: int, *words: str) 
 
 def _folder(size: int) -> str:
     return os.path.join("build", "bench", f"state-{size}")  # noqa: PTH118 - an argument of a command
-
-
-def _versions() -> Mapping[str, str]:
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("moto", "zstandard")},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 STATE = Part(

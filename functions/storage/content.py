@@ -22,14 +22,14 @@ from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import NotRead
 from functions.domain.values import Digest, ObjectKey, RepositoryName, VersionId, zulu
+from functions.storage import queries
 from functions.storage.aws import error_code
 from functions.storage.bucket import S3PinnedReader
+from functions.storage.queries import Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
-
-Item = Mapping[str, Any]
 
 
 class S3ContentReader:
@@ -57,7 +57,7 @@ class DynamoVerifiedSets:
 
     def sets(self, repository: RepositoryName) -> tuple[VerifiedSet, ...]:
         found = []
-        for item in self._query(repository, "verified#"):
+        for item in queries.items(self._client, self._table, repository, "verified#"):
             one = VerifiedSet.parse(bytes(item["document"]["B"]))
             _check_place(item, one.repository, _set_place(one))
             found.append(one)
@@ -65,7 +65,7 @@ class DynamoVerifiedSets:
 
     def damaged(self, repository: RepositoryName) -> frozenset[VersionName]:
         found: set[VersionName] = set()
-        for item in self._query(repository, "damaged#"):
+        for item in queries.items(self._client, self._table, repository, "damaged#"):
             part = DamagedVersions.parse(bytes(item["document"]["B"]))
             _check_place(item, part.repository, f"damaged#{part.digest}")
             found.update(part.versions)
@@ -80,16 +80,6 @@ class DynamoVerifiedSets:
     def _put(self, repository: RepositoryName, place: str, document: bytes) -> None:
         item = {"pk": {"S": repository}, "sk": {"S": place}, "document": {"B": document}}
         _append(self._client, self._table, item)
-
-    def _query(self, repository: RepositoryName, kind: str) -> Iterator[Item]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": repository}, ":sk": {"S": kind}},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            yield from page["Items"]
 
 
 class DynamoFirstSights:

@@ -18,7 +18,7 @@ Security rules:
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,14 @@ from functions.domain.keeping import Held, Hold
 from functions.domain.ports import LeaseTaken, NotAnswered, StateDropped, UnknownExecution
 from functions.domain.prune.lease import Lease
 from functions.domain.values import RepositoryName, StateId, from_zulu, zulu
+from functions.storage import queries
 from functions.storage.aws import error_code
+from functions.storage.queries import Item
 from functions.storage.transactions import Cancelled, dropped_key, hold_key, lease_key, transact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_stepfunctions import SFNClient
-
-Item = Mapping[str, Any]
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 """Of the statuses of an execution: those in which it does nothing more. A failed one that waits for its redrive is
@@ -57,12 +57,12 @@ class DynamoHolds:
         )
 
     def held(self, repository: RepositoryName) -> tuple[Hold, ...]:
-        items = _query(self._client, self._table, f"hold#{repository}", "hold#")
+        items = queries.items(self._client, self._table, f"hold#{repository}", "hold#")
         return tuple(sorted(map(_hold, items), key=lambda hold: (hold.at, hold.state)))
 
     def _names(self, pk: str, kind: str) -> Iterator[str]:
         # What an item says does not matter: that it is there is what stops a prune.
-        for item in _query(self._client, self._table, pk, kind):
+        for item in queries.items(self._client, self._table, pk, kind):
             yield item["sk"]["S"].removeprefix(kind)
 
 
@@ -151,7 +151,7 @@ class DynamoLeaseReader:
     def last(self, repository: RepositoryName) -> Lease | None:
         key = lease_key(repository)
         # A query of one item, so that readers need no permission to get items beside the one for verdicts.
-        for item in _query(self._client, self._table, key["pk"]["S"], key["sk"]["S"]):
+        for item in queries.items(self._client, self._table, key["pk"]["S"], key["sk"]["S"]):
             return _lease(item)
         return None
 
@@ -246,19 +246,3 @@ def _check_format(item: Item, what: str) -> None:
             f"{what} has format {item.get('format')} and this version of RWM reads 1; nothing was decided; use a "
             "newer version"
         )
-
-
-def _query(client: "DynamoDBClient", table: str, pk: str, sk_prefix: str) -> Iterator[Item]:
-    values: dict[str, Any] = {":pk": {"S": pk}}
-    condition = "pk = :pk"
-    if sk_prefix:
-        values[":sk"] = {"S": sk_prefix}
-        condition += " AND begins_with(sk, :sk)"
-    pages = client.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression=condition,
-        ExpressionAttributeValues=values,
-        ConsistentRead=True,
-    )
-    for page in pages:
-        yield from page["Items"]

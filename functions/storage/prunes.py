@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from functions.domain.documents import UnreadableDocument
 from functions.domain.prune.report import PruneReport
 from functions.domain.values import RepositoryName
+from functions.storage import queries
 from functions.storage.aws import error_code
 
 if TYPE_CHECKING:
@@ -35,19 +36,10 @@ class DynamoPruneReports:
 
     def reports(self, repository: RepositoryName) -> tuple[PruneReport, ...]:
         """The newest first. Needs dynamodb:Query; the read is strongly consistent. Raises UnreadableDocument."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": repository}, ":sk": {"S": "prune#"}},
-            ConsistentRead=True,
-        )
         found = []
-        for page in pages:
-            for item in page["Items"]:
-                report = PruneReport.parse(bytes(item["document"]["B"]))
-                if (item["pk"]["S"], item["sk"]["S"]) != (report.repository, f"prune#{report.execution}"):
-                    raise UnreadableDocument(
-                        f"operations holds a report of {report.execution} where it does not belong"
-                    )
-                found.append(report)
+        for item in queries.items(self._client, self._table, repository, "prune#"):
+            report = PruneReport.parse(bytes(item["document"]["B"]))
+            if (item["pk"]["S"], item["sk"]["S"]) != (report.repository, f"prune#{report.execution}"):
+                raise UnreadableDocument(f"operations holds a report of {report.execution} where it does not belong")
+            found.append(report)
         return tuple(sorted(found, key=lambda each: (each.verified_at, each.execution), reverse=True))

@@ -15,9 +15,9 @@ Security rules:
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -26,13 +26,13 @@ from functions.domain.keeping import Restoring
 from functions.domain.ports import StateDropped
 from functions.domain.restore import RestoreReport
 from functions.domain.values import RepositoryName, StateId, from_zulu, zulu
+from functions.storage import queries
 from functions.storage.aws import error_code
+from functions.storage.queries import Item
 from functions.storage.transactions import Cancelled, dropped_key, restoring_key, transact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Item = Mapping[str, Any]
 
 
 class DynamoRestoreAnnouncer:
@@ -96,7 +96,7 @@ class DynamoAnnouncedRestores:
         self._table = table
 
     def under_way(self, repository: RepositoryName) -> tuple[Restoring, ...]:
-        items = _query(self._client, self._table, f"restoring#{repository}", "")
+        items = queries.items(self._client, self._table, f"restoring#{repository}")
         return tuple(sorted(map(_restoring, items), key=lambda each: (each.since, each.execution)))
 
     def forget(self, repository: RepositoryName, restoring: Restoring) -> None:
@@ -123,7 +123,7 @@ class DynamoRestoreReports:
     def reports(self, repository: RepositoryName) -> tuple[RestoreReport, ...]:
         """The newest first, those of the first format, which have no time, last. Raises UnreadableDocument."""
         found = []
-        for item in _query(self._client, self._table, repository, "restore#"):
+        for item in queries.items(self._client, self._table, repository, "restore#"):
             report = RestoreReport.parse(bytes(item["report"]["B"]))
             if (item["pk"]["S"], item["sk"]["S"]) != (report.repository, f"restore#{report.execution}"):
                 raise UnreadableDocument(f"operations holds a report of {report.execution} where it does not belong")
@@ -142,19 +142,3 @@ def _restoring(item: Item) -> Restoring:
             "nothing was decided; use a newer version"
         )
     return Restoring(execution, StateId(item["state"]["S"]), from_zulu(item["at"]["S"]))
-
-
-def _query(client: "DynamoDBClient", table: str, pk: str, sk_prefix: str) -> Iterator[Item]:
-    values: dict[str, Any] = {":pk": {"S": pk}}
-    condition = "pk = :pk"
-    if sk_prefix:
-        values[":sk"] = {"S": sk_prefix}
-        condition += " AND begins_with(sk, :sk)"
-    pages = client.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression=condition,
-        ExpressionAttributeValues=values,
-        ConsistentRead=True,
-    )
-    for page in pages:
-        yield from page["Items"]

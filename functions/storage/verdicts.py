@@ -12,7 +12,7 @@ call may write them, and it may write nothing else (infra/access.py).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,12 @@ from functions.domain.evidence import findings_of, pack_evidence, unpack_evidenc
 from functions.domain.findings import Acknowledgement
 from functions.domain.values import Evidence, Finding, RepositoryName, Severity, zulu
 from functions.domain.verdict import Judged, Verdict
+from functions.storage import queries
 from functions.storage.aws import error_code
+from functions.storage.queries import Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Item = Mapping[str, Any]
 
 
 class DynamoVerdictLog:
@@ -69,7 +69,7 @@ class DynamoVerdictReader:
         return self._stored(repository, "copy-verdict#")
 
     def _stored(self, repository: RepositoryName, kind: str) -> Iterator[Verdict]:
-        for item in _query(self._client, self._table, repository, kind, newest_first=True):
+        for item in queries.items(self._client, self._table, repository, kind, newest_first=True):
             verdict = Verdict.parse(bytes(item["document"]["B"]))
             if (item["pk"]["S"], item["sk"]["S"]) != (verdict.repository, _verdict_place(verdict)):
                 raise UnreadableDocument(
@@ -79,7 +79,7 @@ class DynamoVerdictReader:
             yield verdict
 
     def findings(self, verdict: Verdict) -> tuple[Finding, ...]:
-        items = _query(self._client, self._table, f"evidence#{verdict.digest}", "")
+        items = queries.items(self._client, self._table, f"evidence#{verdict.digest}")
         return findings_of(verdict, (bytes(item["evidence"]["B"]) for item in items))
 
 
@@ -93,7 +93,7 @@ class DynamoAcknowledgements:
     def acknowledgements(self, repository: RepositoryName) -> tuple[Acknowledgement, ...]:
         return tuple(
             Acknowledgement(item["finding"]["S"], each.key, frozenset(each.version_ids))
-            for item in _query(self._client, self._table, f"ack#{repository}", "")
+            for item in queries.items(self._client, self._table, f"ack#{repository}")
             for each in _acknowledged(item)
         )
 
@@ -139,25 +139,6 @@ def _verdict_place(verdict: Verdict) -> str:
 
 def _evidence_key(verdict: Verdict, number: int) -> dict[str, Any]:
     return {"pk": {"S": f"evidence#{verdict.digest}"}, "sk": {"S": f"{number:04d}"}}
-
-
-def _query(
-    client: "DynamoDBClient", table: str, pk: str, sk_prefix: str, *, newest_first: bool = False
-) -> Iterator[Item]:
-    values: dict[str, Any] = {":pk": {"S": pk}}
-    condition = "pk = :pk"
-    if sk_prefix:
-        values[":sk"] = {"S": sk_prefix}
-        condition += " AND begins_with(sk, :sk)"
-    pages = client.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression=condition,
-        ExpressionAttributeValues=values,
-        ConsistentRead=True,
-        ScanIndexForward=not newest_first,
-    )
-    for page in pages:
-        yield from page["Items"]
 
 
 def _append(client: "DynamoDBClient", table: str, item: Item) -> None:
