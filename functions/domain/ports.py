@@ -13,12 +13,12 @@ from pydantic import SecretStr
 
 from functions.domain.bucket_policy import Statement
 from functions.domain.columns import Columns
-from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.content.plan import VersionName
 from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.findings import Acknowledgement
 from functions.domain.keeping import DroppedState, Held, Hold, Restoring
+from functions.domain.key_history import KeyHistory
 from functions.domain.locks.report import LockReport
 from functions.domain.locks.rules import Lock
 from functions.domain.notices import Notice

@@ -47,7 +47,7 @@ from pydantic import Field
 
 from functions.configuration import read_bundled
 from functions.domain.batches import ManifestItem
-from functions.domain.consistent.fresh import KeyHistory
+from functions.domain.key_history import KeyHistory
 from functions.domain.ports import (
     ApprovalReader,
     BucketConfiguration,

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from functions.domain.columns import Columns
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.ranges import KeyRange, key_ranges, likely
 from functions.domain.restic import FileType
 from functions.domain.values import ListedVersion, Listing, ObjectKey

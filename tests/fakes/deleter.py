@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.prune.deleting import (
     MOST_IN_A_CALL,
     DeleteOutcome,

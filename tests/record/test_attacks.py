@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.recording import NotYet, Recorded
 from functions.domain.values import Severity
 from tests.builders import named, pack

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.prune.deleting import Answer, Doomed, Refusal, outcome_of
 from functions.domain.prune.histories import is_flooded
 from functions.domain.values import ObjectKey, VersionId

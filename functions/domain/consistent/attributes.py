@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from functions.domain.consistent.case import Case, evidence_of
-from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.cut import LOCK_LIFETIME
 from functions.domain.findings import FindingId
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.values import NULL_VERSION, Evidence, Finding, Severity
 
 BUSY_PATIENCE = timedelta(days=1)

@@ -19,13 +19,12 @@ from typing import Self
 
 from functions.domain.consistent.shown import PastCut
 from functions.domain.cut import Cut
+from functions.domain.key_history import KeyHistory
 from functions.domain.repositories import Repository
 from functions.domain.restic import FileType, file_type
 from functions.domain.state import Roots, Tally
-from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
+from functions.domain.values import ObjectKey, ObjectVersion, VersionId
 
-MOST_ENTRIES = 200
-"""Of one key. restic writes a name once, and hides it once; a retried PUT adds one."""
 _NONE = Tally(objects=0, bytes=0)
 
 
@@ -44,29 +43,6 @@ class Usual:
 
 RESTICS = Usual()
 """How restic stores them, if nobody tells it otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHistory:
-    """A key outside `locks/` that is hidden, or was, or has more than one version."""
-
-    key: ObjectKey
-    entries: tuple[ListedVersion, ...]
-    """Newest first; of a flood the newest ones and the oldest."""
-    count: int
-    """All of them."""
-
-    @property
-    def current(self) -> ObjectVersion | None:
-        return self.entries[0] if isinstance(self.entries[0], ObjectVersion) else None
-
-    @property
-    def versions(self) -> tuple[ObjectVersion, ...]:
-        return tuple(entry for entry in self.entries if isinstance(entry, ObjectVersion))
-
-    @property
-    def markers(self) -> tuple[DeleteMarker, ...]:
-        return tuple(entry for entry in self.entries if isinstance(entry, DeleteMarker))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from functions.domain.consistent.case import Bytes, Case, evidence_of
-from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.findings import FindingId
+from functions.domain.key_history import KeyHistory
 from functions.domain.restic import FileType, file_type
 from functions.domain.values import DeleteMarker, Evidence, Finding, ObjectKey, ObjectVersion, Severity
 

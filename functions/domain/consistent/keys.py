@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory, Usual, is_multipart
+from functions.domain.consistent.fresh import Usual, is_multipart
 from functions.domain.consistent.kept import Kept
 from functions.domain.consistent.shown import FEW
 from functions.domain.cut import LOCK_LIFETIME, QUIET
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.restic import SMALLEST, FileType, file_type, is_under_locks
 from functions.domain.values import NULL_VERSION, DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId
 

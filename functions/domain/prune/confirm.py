@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from functions.domain.consistent.fresh import KeyHistory
+from functions.domain.key_history import KeyHistory
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.histories import is_flooded
 from functions.domain.prune.rules import Decision, PruneRules, Waits, decide_key, decide_markers

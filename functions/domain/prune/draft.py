@@ -14,7 +14,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from functions.domain.consistent.fresh import KeyHistory
+from functions.domain.key_history import KeyHistory
 from functions.domain.prune.entries import PlannedEntry, batch_digest, encode_batch
 from functions.domain.prune.histories import Histories, is_flooded
 from functions.domain.prune.pins import PinnedVersions

@@ -12,8 +12,8 @@ Security rules:
 
 from collections.abc import Iterable, Iterator
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
 from functions.domain.cut import NotInOrder
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.state import Tally
 from functions.domain.values import ListedVersion, ObjectVersion
 

@@ -46,8 +46,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.documents import Part
+from functions.domain.key_history import KeyHistory
 from functions.domain.prune.histories import is_flooded
 from functions.domain.repositories import Duration, PositiveDuration, Repository
 from functions.domain.restic import FileType, file_type, is_under_locks

@@ -10,13 +10,14 @@ from itertools import groupby
 from operator import attrgetter
 
 from functions.domain.columns import Columns
-from functions.domain.consistent.fresh import MOST_ENTRIES, Fresh, KeyHistory, Pin, Usual, is_multipart
+from functions.domain.consistent.fresh import Fresh, Pin, Usual, is_multipart
 from functions.domain.consistent.kept import Kept
 from functions.domain.consistent.keys import IN_FLIGHT
 from functions.domain.consistent.shown import FEW, PacksOfAnHour, PastCut, Shown
 from functions.domain.cut import LOCK_LIFETIME, QUIET, Cut
 from functions.domain.delta import Change, Removal
 from functions.domain.entries import Entries
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.restic import SMALLEST, FileType, file_type, is_under_locks
 from functions.domain.state import Roots, tally
 from functions.domain.values import NULL_VERSION, DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId

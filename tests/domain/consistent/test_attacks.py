@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.findings import Acknowledgement, unacknowledged
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.values import ListedVersion, Severity
 from tests.builders import NOON, named, pack
 from tests.domain.consistent.cases import KEY, Known, found, healthy, hide, point, put, steady, versions

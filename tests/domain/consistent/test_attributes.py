@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.values import ListedVersion, Severity
 from tests.builders import named
 from tests.domain.consistent.cases import CONFIG, PACK, Known, ago, found, healthy, hide, only, point, put

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.consistent import fold
-from functions.domain.consistent.fresh import MOST_ENTRIES, Fresh, KeyHistory, Pin
+from functions.domain.consistent.fresh import Fresh, Pin
 from functions.domain.consistent.kept import Kept
 from functions.domain.consistent.keys import IN_FLIGHT
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.restic import FileType
 from functions.domain.values import ListedVersion, ObjectVersion
 from tests.builders import NOON, named

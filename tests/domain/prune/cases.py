@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from functions.domain.consistent.fresh import KeyHistory
+from functions.domain.key_history import KeyHistory
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.plan import Phase
 from functions.domain.values import DeleteMarker, ListedVersion, ObjectKey, ObjectVersion, VersionId

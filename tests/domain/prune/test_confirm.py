@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES, KeyHistory
+from functions.domain.key_history import MOST_ENTRIES, KeyHistory
 from functions.domain.ledger import StateDamaged
 from functions.domain.prune.confirm import Confirmed, Left, confirm, confirm_markers
 from functions.domain.prune.entries import PlannedEntry

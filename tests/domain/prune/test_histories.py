@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES
 from functions.domain.cut import NotInOrder
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.prune.histories import Histories, is_flooded
 from functions.domain.values import ListedVersion
 from tests.builders import listing, marker, version

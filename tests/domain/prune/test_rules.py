@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.domain.consistent.fresh import MOST_ENTRIES
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.prune.rules import (
     LOCKS_GRACE,
     Decision,

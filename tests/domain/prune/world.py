@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from functions.domain import chunks
-from functions.domain.consistent.fresh import KeyHistory
 from functions.domain.cut import Cut
+from functions.domain.key_history import KeyHistory
 from functions.domain.prune.confirm import Confirmed, confirm, confirm_markers
 from functions.domain.prune.draft import Basis, Batch, Draft
 from functions.domain.prune.entries import PlannedEntry, decode_batch
