@@ -23,7 +23,7 @@ from cli.states import find_state
 from cli.workflow import Progress
 from functions.domain.documents import Instant, Part
 from functions.domain.repositories import Repository
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.values import Digest, Finding, ObjectKey, RepositoryName, Severity, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Outcome, Verdict
 

@@ -11,7 +11,9 @@ from cli.restoring import ReportFile
 from functions.domain.documents import Instant, Part
 from functions.domain.keeping import Restoring
 from functions.domain.ports import NotAnswered, UnknownExecution
-from functions.domain.restore import Location, Outcome, RestoreReport, report_file
+from functions.domain.restore.plan import report_file
+from functions.domain.restore.report import Outcome, RestoreReport
+from functions.domain.restore.request import Location
 from functions.domain.values import RepositoryName, StateId
 
 Status = Literal["running", "ended", "unknown"]

@@ -19,15 +19,10 @@ from cli.states import find_state
 from cli.workflow import Progress
 from functions.domain.documents import Instant, Part
 from functions.domain.repositories import Repository
-from functions.domain.restore import (
-    Location,
-    Outcome,
-    RestoreRefused,
-    RestoreReport,
-    RestoreRequest,
-    Trouble,
-    report_file,
-)
+from functions.domain.restore.plan import report_file
+from functions.domain.restore.proof import Trouble
+from functions.domain.restore.report import Outcome, RestoreReport
+from functions.domain.restore.request import Location, RestoreRefused, RestoreRequest
 from functions.domain.values import Digest, RepositoryName, StateId
 
 if TYPE_CHECKING:

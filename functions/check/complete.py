@@ -35,7 +35,8 @@ from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import LedgerReader, PasswordReader, TargetDenied, TargetLister, TargetMissing
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.restic import is_under_locks
-from functions.domain.restore import Found, Location, RestoreRefused, check_target, differences
+from functions.domain.restore.report import Found, differences
+from functions.domain.restore.request import Location, RestoreRefused, check_target
 from functions.domain.state import StateHeader
 from functions.domain.structure.check import check_structure
 from functions.domain.structure.reading import RangedReader

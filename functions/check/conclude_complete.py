@@ -38,7 +38,7 @@ from functions.domain.completeness import (
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import StateDamaged, stream_state
 from functions.domain.ports import LedgerReader
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, Severity
 from functions.domain.verdict import CheckLevel, Judged, Verdict

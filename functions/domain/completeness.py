@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from functions.domain.documents import Document, UnreadableDocument
 from functions.domain.findings import FindingId
 from functions.domain.restic import FileType, file_type
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.state import StateHeader
 from functions.domain.structure.report import SHOWN, StructureReport, Trouble, Troubles
 from functions.domain.values import Evidence, Finding, ObjectKey, ObjectVersion, Severity, StateId

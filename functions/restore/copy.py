@@ -34,19 +34,8 @@ from functions.domain.ports import (
     TargetReader,
     VersionCopier,
 )
-from functions.domain.restore import (
-    BatchResult,
-    Comparison,
-    Kind,
-    PlanMismatch,
-    RestorePlan,
-    Trouble,
-    compare,
-    read_batch,
-    read_plan,
-    result_file,
-    trouble,
-)
+from functions.domain.restore.plan import PlanMismatch, RestorePlan, read_batch, read_plan, result_file
+from functions.domain.restore.proof import BatchResult, Comparison, Kind, Trouble, compare, trouble
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT

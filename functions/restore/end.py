@@ -18,7 +18,7 @@ from pydantic import Field
 
 from functions.domain.documents import Part
 from functions.domain.ports import RestoreEnder
-from functions.domain.restore import ExecutionName
+from functions.domain.restore.request import ExecutionName
 from functions.domain.values import RepositoryName
 from functions.environment import Environment
 from functions.storage.aws import CLIENT

@@ -1,25 +1,20 @@
-"""First step of a restore: announce it, decide whether it may begin, and write down what to copy.
+"""Second step of a restore into a bucket: decide whether it may begin, and write down what to copy.
 
 Permissions of `rwm-plan-restore`, and why:
 - dynamodb:GetItem, dynamodb:Query on the ledger: to read the state.
-- dynamodb:ConditionCheckItem there, dynamodb:PutItem on operations, partitions `restoring#*`: to announce the restore
-  of a state that is not dropped. It cannot take an announcement back, its own or another's.
 - s3:ListBucket, s3:GetObject on the restore targets: to see that the target holds nothing else.
 - s3:GetObjectVersion in the repositories: only for what a target already holds and whose name does not
   prove it (`config`): it must be the pinned version's bytes.
 - s3:PutObject on `restores/*` of the records bucket: to write the plan.
 
 Security rules:
-- The restore is announced before its state and its target are read, which may take minutes: from then on no prune
-  drops that state or deletes anything of the repository.
-- Everything is checked before anything else is written. The files are named by the plan's digest, so running again
+- The restore was announced before: no prune drops its state or deletes anything of its repository meanwhile.
+- Everything is checked before anything is written. The files are named by the plan's digest, so running again
   writes the same ones.
-- Refused or killed, it leaves its announcement to the workflow's last step, end-restore.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +26,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.configuration import read_bundled
 from functions.domain.batches import ManifestItem, encode_batch, encode_manifest, sha256_of
 from functions.domain.documents import Part, UnreadableDocument
-from functions.domain.keeping import Restoring
 from functions.domain.ledger import NoSuchState, StateDamaged, choose_state, read_state
 from functions.domain.ports import (
     LedgerReader,
     PinnedReader,
     RecordWriter,
-    RestoreAnnouncer,
-    StateDropped,
     TargetDenied,
     TargetLister,
     TargetMissing,
@@ -46,32 +38,16 @@ from functions.domain.ports import (
 )
 from functions.domain.repositories import Configuration
 from functions.domain.restic import promised_sha256
-from functions.domain.restore import (
-    Comparison,
-    Location,
-    PlanRequest,
-    RestorePlan,
-    RestoreRefused,
-    already_there,
-    batch_file,
-    check_copyable,
-    check_target,
-    compare,
-    cut_batches,
-    draw_plan,
-    manifest_file,
-    plan_file,
-    protected_repository,
-    refuse_strangers,
-)
-from functions.domain.state import StateHeader
+from functions.domain.restore.plan import RestorePlan, batch_file, cut_batches, draw_plan, manifest_file, plan_file
+from functions.domain.restore.proof import Comparison, compare
+from functions.domain.restore.request import Location, RestoreRefused, StepRequest, check_target, protected_repository
+from functions.domain.restore.target import already_there, check_copyable, refuse_strangers
 from functions.domain.values import Digest, ObjectVersion, RepositoryName, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.bucket import S3PinnedReader
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.records import S3RecordWriter
-from functions.storage.restores import DynamoRestoreAnnouncer
 from functions.storage.target import S3TargetLister, S3TargetReader
 
 if TYPE_CHECKING:
@@ -95,25 +71,21 @@ class WrittenPlan(Part):
 def plan_restore(
     repository: RepositoryName,
     state: str,
-    execution: str,
-    now: datetime,
     *,
     source: Location,
     target: Location,
     ledger: LedgerReader,
-    announcer: RestoreAnnouncer,
     lister: TargetLister,
     reader: TargetReader,
     pinned: PinnedReader,
     records: RecordWriter,
 ) -> WrittenPlan:
-    """Announce that `execution` restores `state`, check that it can be restored to `target`, and write its plan.
+    """Check that `state` can be restored to `target`, and write its plan.
 
-    Raises RestoreRefused: nothing but the announcement was written, and that only of a state that is there and kept.
+    Raises RestoreRefused: nothing was written.
     """
     try:
-        header = _chosen(ledger, repository, state)
-        _announce(Restoring(execution, header.id, now), header, ledger, announcer)
+        header = choose_state(ledger.headers(repository), state, repository)
         versions = read_state(ledger, header)
     except (NoSuchState, StateDamaged, UnreadableDocument) as error:
         raise RestoreRefused(f"{error}; nothing was written") from error
@@ -126,28 +98,6 @@ def plan_restore(
             f"{error}; nothing was written; create the bucket, or name one that restore_targets covers"
         ) from error
     return _write(draw_plan(header, versions, source, target), versions, records)
-
-
-def _chosen(ledger: LedgerReader, repository: RepositoryName, wanted: str) -> StateHeader:
-    header = choose_state(ledger.headers(repository), wanted, repository)
-    if header.repository != repository:
-        raise RestoreRefused(
-            f"state {header.id} is of repository {header.repository}, not of {repository}; nothing was written"
-        )
-    return header
-
-
-def _announce(restoring: Restoring, header: StateHeader, ledger: LedgerReader, announcer: RestoreAnnouncer) -> None:
-    repository = header.repository
-    try:
-        announcer.announce(repository, header.generation, restoring)
-    except StateDropped as error:
-        # What dropped it is told by the mark that the announcement met.
-        dropped = next((each for each in ledger.drops(repository) if each.generation == header.generation), error)
-        raise RestoreRefused(
-            f"{dropped}; its versions may be gone; nothing was written; `rwm states {repository}` lists those that "
-            "are kept"
-        ) from error
 
 
 def _strangers(there: Sequence[ObjectVersion], reader: TargetReader, pinned: PinnedReader) -> list[str]:
@@ -202,22 +152,20 @@ def _clients() -> "tuple[S3Client, DynamoDBClient, Configuration]":
     return boto3.client("s3", config=CLIENT), boto3.client("dynamodb", config=CLIENT), read_bundled()
 
 
-def _plan(request: PlanRequest) -> WrittenPlan:
+def _plan(request: StepRequest) -> WrittenPlan:
     """Wire what `request` names, and plan it. Raises RestoreRefused."""
     s3, dynamodb, configuration = _clients()
     environment = Environment.read()
     repository = protected_repository(configuration, request.repository)
-    target = request.target
+    if (target := request.target) is None:
+        raise RestoreRefused("a restore to a bucket needs a target; nothing was written")
     check_target(target, configuration, environment.records)
     return plan_restore(
         repository.repository,
         request.state,
-        request.execution,
-        datetime.now(UTC),
         source=Location(bucket=repository.bucket, prefix=repository.prefix),
         target=target,
         ledger=DynamoLedgerReader(dynamodb, environment.ledger),
-        announcer=DynamoRestoreAnnouncer(dynamodb, environment.operations, environment.ledger),
         lister=S3TargetLister(s3, target.bucket, target.key_prefix),
         reader=S3TargetReader(s3, target.bucket, target.key_prefix),
         pinned=S3PinnedReader(s3, repository.bucket, repository.key_prefix),
@@ -231,7 +179,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     """`{"repository", "state", "target": {"bucket", "prefix"}, "execution"}` -> `{"plan", "plan_version", "manifest":
     {"bucket", "key", "version_id"}, "objects", "bytes", "batches"}`. Raises RestoreRefused."""
     try:
-        request = PlanRequest.read(event)
+        request = StepRequest.read(event)
         written = _plan(request)
     except RestoreRefused as refusal:
         metrics.add_metric(name="RestoresRefused", unit=MetricUnit.Count, value=1)

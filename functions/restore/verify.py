@@ -25,22 +25,10 @@ from pydantic import Field
 from functions.domain.batches import PlannedBatch
 from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister
-from functions.domain.restore import (
-    BatchResult,
-    ExecutionName,
-    Found,
-    Kind,
-    RestorePlan,
-    RestoreReport,
-    Trouble,
-    conclude,
-    differences,
-    read_batch,
-    read_plan,
-    report_file,
-    result_file,
-    trouble,
-)
+from functions.domain.restore.plan import RestorePlan, read_batch, read_plan, report_file, result_file
+from functions.domain.restore.proof import BatchResult, Kind, Trouble, trouble
+from functions.domain.restore.report import Found, RestoreReport, conclude, differences
+from functions.domain.restore.request import ExecutionName
 from functions.domain.values import Digest, ObjectVersion, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from functions.domain.documents import UnreadableDocument
 from functions.domain.keeping import Restoring
 from functions.domain.ports import StateDropped
-from functions.domain.restore import RestoreReport
+from functions.domain.restore.report import RestoreReport
 from functions.domain.values import RepositoryName, StateId, from_zulu, zulu
 from functions.storage import queries
 from functions.storage.aws import error_code

@@ -12,7 +12,7 @@ from functions.check.complete import CompleteRequest, check_readable, readable_r
 from functions.domain.checking import CheckRefused
 from functions.domain.completeness import CompletenessReport
 from functions.domain.repositories import Configuration
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.structure.report import Level
 from functions.domain.values import ObjectKey, VersionGone, VersionId
 from tests.check.complete_world import ME, FakePassword, World

@@ -7,7 +7,7 @@ import pytest
 from functions.check.conclude_complete import ConcludeRequest
 from functions.domain.checking import CheckRefused
 from functions.domain.completeness import CompletenessReport
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.state import StateHeader
 from functions.domain.structure.report import Level, StructureReport, Trouble, Troubles
 from functions.domain.values import StateId

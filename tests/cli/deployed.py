@@ -17,7 +17,10 @@ from cli.main import app
 from functions.domain import chunks
 from functions.domain.names import Names
 from functions.domain.repositories import Repository
-from functions.domain.restore import Location, RestoreReport, Trouble, report_file
+from functions.domain.restore.plan import report_file
+from functions.domain.restore.proof import Trouble
+from functions.domain.restore.report import RestoreReport
+from functions.domain.restore.request import Location
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, Finding, ListedVersion
 from functions.domain.verdict import CheckLevel, Verdict, conclude

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from functions.domain.keeping import Restoring
-from functions.domain.restore import Kind, Location, Trouble, report_file
+from functions.domain.restore.plan import report_file
+from functions.domain.restore.proof import Kind, Trouble
+from functions.domain.restore.request import Location
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectKey
 from functions.storage.restores import DynamoRestoreAnnouncer

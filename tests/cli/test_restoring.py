@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from functions.domain.restore import Kind, Location, Trouble, report_file
+from functions.domain.restore.plan import report_file
+from functions.domain.restore.proof import Kind, Trouble
+from functions.domain.restore.request import Location
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectKey, zulu
 from tests.builders import NOON, named, pack, version

@@ -18,7 +18,7 @@ from functions.domain.completeness import (
 )
 from functions.domain.documents import UnreadableDocument
 from functions.domain.findings import Acknowledgement
-from functions.domain.restore import Location
+from functions.domain.restore.request import Location
 from functions.domain.structure.report import (
     SHOWN,
     ConfigFields,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from functions.domain import chunks, restore
+from functions.domain import chunks
 from functions.domain.batches import decode_batch, encode_batch
 from functions.domain.content.files import batch_file, manifest_file, plan_file, result_file
 from functions.domain.content.judge import Read, findings, sights_in_turn
@@ -36,6 +36,7 @@ from functions.domain.content.sets import (
     verified_set,
 )
 from functions.domain.documents import UnreadableDocument
+from functions.domain.restore import plan as plan_of_a_restore
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, Tally, describe
 from functions.domain.values import (
     AttemptId,
@@ -132,7 +133,7 @@ def test_a_file_is_named_by_repository_and_execution() -> None:
 def test_a_batch_of_content_is_no_batch_of_a_restore(entries: list[ObjectVersion]) -> None:
     content = encode_batch(entries)
     assert list(decode_batch(content)) == entries
-    assert batch_digest(content) != restore.batch_digest(content)
+    assert batch_digest(content) != plan_of_a_restore.batch_digest(content)
 
 
 # --- what bytes say --------------------------------------------------------------------------------

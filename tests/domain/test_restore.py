@@ -10,29 +10,19 @@ from pydantic import ValidationError
 
 from functions.domain.batches import ManifestItem, PlannedBatch, decode_batch, encode_batch, encode_manifest, sha256_of
 from functions.domain.documents import UnreadableDocument
-from functions.domain.restore import (
+from functions.domain.restore.plan import (
     BATCH_BYTES,
     BATCH_OBJECTS,
-    LARGEST_COPY,
-    BatchResult,
-    Comparison,
-    Found,
-    Kind,
-    Location,
     RestorePlan,
-    RestoreRefused,
-    RestoreReport,
-    Trouble,
     batch_digest,
     batch_file,
-    check_copyable,
-    compare,
-    conclude,
     cut_batches,
-    differences,
     result_file,
-    trouble,
 )
+from functions.domain.restore.proof import BatchResult, Comparison, Kind, Trouble, compare, trouble
+from functions.domain.restore.report import Found, RestoreReport, conclude, differences
+from functions.domain.restore.request import Location, RestoreRefused
+from functions.domain.restore.target import LARGEST_COPY, check_copyable
 from functions.domain.roots import content_root
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from tests import builders

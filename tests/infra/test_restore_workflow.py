@@ -10,11 +10,11 @@ from tests.infra.executions import Answers, Execution, StepFailed
 from tests.infra.templates import Assembly
 from tests.infra.test_state_machines import Definition, definitions
 
-STATE, PLAN = "1" * 64, "2" * 64
+STATE, PLAN_DIGEST = "1" * 64, "2" * 64
 ASKED = {"repository": "alpha", "state": STATE, "target": {"bucket": "rwm-restore-1", "prefix": "here"}}
-MANIFEST = {"bucket": "records", "key": f"restores/{PLAN}/manifest.json", "version_id": "m1"}
-PLANNED = {"plan": PLAN, "plan_version": "v1", "manifest": MANIFEST, "objects": 3, "bytes": 300, "batches": 1}
-REPORT = {"outcome": "restored", "complete": True, "objects": 3, "plan": PLAN}
+MANIFEST = {"bucket": "records", "key": f"restores/{PLAN_DIGEST}/manifest.json", "version_id": "m1"}
+PLANNED = {"plan": PLAN_DIGEST, "plan_version": "v1", "manifest": MANIFEST, "objects": 3, "bytes": 300, "batches": 1}
+REPORT = {"outcome": "restored", "complete": True, "objects": 3, "plan": PLAN_DIGEST}
 
 
 def _always(answer: Any) -> Callable[[Any], Any]:
@@ -29,12 +29,14 @@ def _fails(error: str, message: str = "") -> Callable[[Any], Any]:
 
 
 STEPS: Answers = {
+    "Announce restore": lambda asked: {**asked, "to": asked.get("to", "bucket")},
     "Plan restore": _always(PLANNED),
     "Copy batches": _always({}),
     "Verify restore": _always(REPORT),
     "End restore": _always({"ended": True}),
 }
-PLAN_AND_COPY = ["Begin", "Plan restore", "Anything to copy?", "Copy batches"]
+PLAN = ["Begin", "Announce restore", "Where to?", "Plan restore"]
+PLAN_AND_COPY = [*PLAN, "Anything to copy?", "Copy batches"]
 ENDED = ["End restore", "How did it go?"]
 
 
@@ -55,9 +57,10 @@ def test_a_restore_is_announced_first_and_taken_back_last(definition: Definition
 
 def test_each_step_is_asked_what_it_knows_this_restore_by(definition: Definition) -> None:
     asked = _run(definition).asked
-    assert asked["Plan restore"] == {**ASKED, "execution": "execution-1"}
+    assert asked["Announce restore"] == {**ASKED, "execution": "execution-1"}
+    assert asked["Plan restore"] == {**ASKED, "execution": "execution-1", "to": "bucket"}
     assert asked["Verify restore"] == {
-        "plan": PLAN,
+        "plan": PLAN_DIGEST,
         "plan_version": "v1",
         "repository": "alpha",
         "execution": "execution-1",
@@ -68,21 +71,21 @@ def test_each_step_is_asked_what_it_knows_this_restore_by(definition: Definition
 def test_nobody_restores_in_another_execution_s_name(definition: Definition) -> None:
     """It would announce, and take back, what is another's."""
     asked = _run(definition, asked={**ASKED, "execution": "another"}).asked
-    assert asked["Plan restore"]["execution"] == asked["End restore"]["execution"] == "execution-1"
+    assert asked["Announce restore"]["execution"] == asked["End restore"]["execution"] == "execution-1"
 
 
 def test_where_nothing_is_to_be_copied_it_is_verified_all_the_same(definition: Definition) -> None:
     restore = _run(definition, {"Plan restore": _always({**PLANNED, "batches": 0})})
-    assert restore.entered[2:] == ["Anything to copy?", "Verify restore", *ENDED, "Restored"]
+    assert restore.entered[len(PLAN) :] == ["Anything to copy?", "Verify restore", *ENDED, "Restored"]
 
 
 def test_a_refused_restore_ends_with_the_reason_that_plan_gave_and_is_taken_back(definition: Definition) -> None:
     restore = _run(definition, {"Plan restore": _fails("RestoreRefused", "state 1 was dropped; nothing was written")})
-    assert restore.entered == ["Begin", "Plan restore", *ENDED, "Refused"]
+    assert restore.entered == [*PLAN, *ENDED, "Refused"]
     assert (restore.error, restore.cause) == ("RestoreRefused", "state 1 was dropped; nothing was written")
 
 
-@pytest.mark.parametrize("step", ["Plan restore", "Verify restore"])
+@pytest.mark.parametrize("step", ["Announce restore", "Plan restore", "Verify restore"])
 def test_what_breaks_is_taken_back_and_told_by_its_own_name(definition: Definition, step: str) -> None:
     restore = _run(definition, {step: _fails("Sandbox.Timedout", "after 300 s")})
     assert restore.entered[-4:] == [step, *ENDED, "Failed"]

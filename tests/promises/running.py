@@ -17,7 +17,10 @@ from functions.domain.prune.lease import LeaseHeld
 from functions.domain.prune.plan import Phase, PlanMismatch, manifest_file
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Repository
-from functions.domain.restore import BatchResult, Location, RestoreRefused, RestoreReport, read_plan
+from functions.domain.restore.plan import read_plan
+from functions.domain.restore.proof import BatchResult
+from functions.domain.restore.report import RestoreReport
+from functions.domain.restore.request import Location, RestoreRefused
 from functions.domain.values import Digest, StateId, VersionId
 from functions.domain.verdict import Outcome
 from functions.prune.apply import AppliedBatch, ApplyRequest, PruneStopped, apply_batch
@@ -26,6 +29,7 @@ from functions.prune.drop_states import DropStopped, drop_states
 from functions.prune.lease import take_lease
 from functions.prune.plan import PlannedPrune, plan_prune
 from functions.prune.verify import verify_prune
+from functions.restore.announce import announce
 from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
 from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
@@ -331,15 +335,20 @@ class Restore:
 
     def _plan(self) -> None:
         world, me = self.world, "plan-restore"
-        self.written = plan_restore(
+        header = announce(
             self.repository.repository,
             self.state,
             self.execution,
             self.truth.now,
+            ledger=world.ledger,
+            announcer=world.holds,
+        )
+        self.written = plan_restore(
+            self.repository.repository,
+            header.id,
             source=Location(bucket=PROTECTED, prefix=self.repository.prefix),
             target=self.target,
             ledger=world.ledger,
-            announcer=world.holds,
             lister=FakeTargetLister(world.s3, TARGET, self.target.key_prefix, me),
             reader=FakeTargetReader(world.s3, TARGET, self.target.key_prefix, me),
             pinned=FakePinnedReader(world.s3, PROTECTED, self.repository.key_prefix, me),

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions.domain.keeping import Restoring
-from functions.domain.restore import PlanRequest, RestoreRefused
+from functions.domain.restore.request import RestoreRefused, StepRequest
 from functions.domain.state import StateHeader
 from functions.restore.end import EndRequest
 from tests.fakes.faults import Call, CallLog, Crash, KillAt, Moment, nothing
@@ -136,7 +136,7 @@ def test_killed_at_any_call_it_is_announced_before_there_is_a_plan_and_run_again
         assert under_way(world) == ()
         if not kill.dead:
             break
-    assert number == 15
+    assert number == 17
 
 
 def test_killed_at_any_call_the_last_step_run_again_ends_it(world: World, state: StateHeader) -> None:
@@ -155,13 +155,13 @@ GOOD = {"repository": "beta", "state": "latest", "target": {"bucket": "good-name
 
 @pytest.mark.parametrize("execution", ["", "a" * 81, "-tuesday", "a b", "a/b", "a#b", "a\n", "a:b", None, 7])
 def test_an_execution_s_name_that_is_none_is_refused(execution: object) -> None:
-    assert PlanRequest.read(GOOD).execution == "tuesday"
+    assert StepRequest.read(GOOD).execution == "tuesday"
     with pytest.raises(RestoreRefused, match=r"malformed \(execution: .+\); nothing was written"):
-        PlanRequest.read({**GOOD, "execution": execution})
+        StepRequest.read({**GOOD, "execution": execution})
     with pytest.raises(ValidationError, match="execution"):
         EndRequest.model_validate({"repository": "beta", "execution": execution})
 
 
 def test_without_its_execution_s_name_nothing_is_planned() -> None:
     with pytest.raises(RestoreRefused, match="execution: Field required"):
-        PlanRequest.read({name: value for name, value in GOOD.items() if name != "execution"})
+        StepRequest.read({name: value for name, value in GOOD.items() if name != "execution"})

@@ -4,7 +4,9 @@ import pytest
 
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import TargetDenied, VersionCopier
-from functions.domain.restore import BatchResult, Kind, PlanMismatch, RestoreReport, read_batch
+from functions.domain.restore.plan import PlanMismatch, read_batch
+from functions.domain.restore.proof import BatchResult, Kind
+from functions.domain.restore.report import RestoreReport
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectVersion
 from functions.restore.copy import ObjectCopier, Settled, read_announced

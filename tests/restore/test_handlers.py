@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from functions.domain import chunks
-from functions.domain.restore import RestoreRefused
+from functions.domain.restore.request import RestoreRefused
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
 from functions.restore import copy, end, plan, verify

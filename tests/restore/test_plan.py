@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.domain.restore import (
+from functions.domain.restore.request import (
     Location,
     RestoreRefused,
     RestoreRequest,

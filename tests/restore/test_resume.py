@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.domain.restore import RestoreRefused, RestoreReport
+from functions.domain.restore.report import RestoreReport
+from functions.domain.restore.request import RestoreRefused
 from functions.domain.roots import content_root
 from functions.domain.values import ObjectKey
 from tests.fakes.faults import CallLog, Crash, Moment

@@ -2,7 +2,8 @@
 
 import pytest
 
-from functions.domain.restore import SHOWN, Kind, RestoreReport, trouble
+from functions.domain.restore.proof import Kind, trouble
+from functions.domain.restore.report import SHOWN, RestoreReport
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectKey
 from tests.restore.world import (

@@ -14,9 +14,13 @@ from functions.domain import chunks
 from functions.domain.cut import QUIET
 from functions.domain.ports import VersionCopier
 from functions.domain.repositories import Configuration
-from functions.domain.restore import BatchResult, Location, RestorePlan, RestoreReport, read_plan
+from functions.domain.restore.plan import RestorePlan, read_plan
+from functions.domain.restore.proof import BatchResult
+from functions.domain.restore.report import RestoreReport
+from functions.domain.restore.request import Location
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
+from functions.restore.announce import announce
 from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
 from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
@@ -170,15 +174,13 @@ class World:
 
     def plan(self, state: str, *, repository: RepositoryName = REPOSITORY, execution: str = EXECUTION) -> WrittenPlan:
         me = "plan-restore"
+        header = announce(repository, state, execution, self.s3.clock.now(), ledger=self.ledger, announcer=self.holds)
         return plan_restore(
             repository,
-            state,
-            execution,
-            self.s3.clock.now(),
+            header.id,
             source=self.source,
             target=self.target,
             ledger=self.ledger,
-            announcer=self.holds,
             lister=FakeTargetLister(self.s3, self.target.bucket, self.target.key_prefix, me),
             reader=FakeTargetReader(self.s3, self.target.bucket, self.target.key_prefix, me),
             pinned=FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me),

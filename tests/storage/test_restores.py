@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 from functions.domain.documents import UnreadableDocument
 from functions.domain.keeping import Held, Restoring
 from functions.domain.ports import StateDropped
-from functions.domain.restore import Location, RestoreReport
+from functions.domain.restore.report import RestoreReport
+from functions.domain.restore.request import Location
 from functions.domain.values import Digest, StateId
 from functions.storage.operations import DynamoReportLog
 from functions.storage.restores import (

@@ -330,7 +330,7 @@ def restore_while_it_is_applied(system: System, sources: Path) -> Campaign:
 def _announce_by_hand(people: People, state: StateId, target: str, execution: str) -> str:
     where = {"bucket": target, "prefix": ""}
     asked = {"repository": people.name, "state": state, "target": where, "execution": execution}
-    _call(people.system, "plan-restore", asked)
+    _call(people.system, "announce-restore", asked)
     return execution
 
 
