@@ -722,7 +722,7 @@ class Holds(Protocol):
 
 class RestoreAnnouncer(Protocol):
     """Needs dynamodb:PutItem on the operations table, partitions `restoring#*`, and dynamodb:ConditionCheckItem on the
-    ledger, partitions `dropped#*`. Only plan-restore has one."""
+    ledger, partitions `dropped#*`. Only announce-restore has one."""
 
     def announce(self, repository: RepositoryName, generation: int, restoring: Restoring) -> None:
         """Say that a restore of a state is under way, in one transaction with the state not being dropped.

@@ -5,7 +5,7 @@
 | restore that is under way | `restoring#<repository>` | `<execution>` | which state, since when |
 | report | repository | `restore#<execution>` | canonical bytes, with the first troubles only |
 
-plan-restore puts the first and end-restore takes it away. Where no last step ran, lease-prune does once Step Functions
+announce-restore puts the first and end-restore takes it away. Where no last step ran, lease-prune does once Step Functions
 says that the execution has ended. A report is appended by verify-restore (functions/storage/operations.py).
 
 Security rules:

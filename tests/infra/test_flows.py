@@ -37,9 +37,10 @@ HANDLERS = {
     "rwm-apply-prune": ("functions.prune.apply.handler", 15 * MINUTES),
     "rwm-verify-prune": ("functions.prune.verify.handler", 15 * MINUTES),
     "rwm-extend-retention": ("functions.locks.extend_retention.handler", 15 * MINUTES),
-    "rwm-plan-restore": ("functions.restore.plan.handler", 5 * MINUTES),
+    "rwm-announce-restore": ("functions.restore.announce.handler", 1 * MINUTES),
+    "rwm-plan-restore": ("functions.restore.plan.handler", 15 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
-    "rwm-verify-restore": ("functions.restore.verify.handler", 5 * MINUTES),
+    "rwm-verify-restore": ("functions.restore.verify.handler", 15 * MINUTES),
     "rwm-end-restore": ("functions.restore.end.handler", 1 * MINUTES),
 }
 

@@ -128,11 +128,12 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-extend-retention-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "states:*", TELLS_NOBODY),
     "rwm-record-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
     "rwm-collect-chunks-schedule": (*NO_SERVICE_MAY, "s3:*", "dynamodb:*", "states:*"),
-    "rwm-plan-restore": (
-        # It announces, and takes back nothing.
+    "rwm-announce-restore": (
+        # It takes back nothing.
         *(*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*", "sqs:*"),
-        TELLS_NOBODY,
+        *("s3:*", TELLS_NOBODY),
     ),
+    "rwm-plan-restore": (*(*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),),
     "rwm-copy-batch": (*NO_SERVICE_MAY, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
     "rwm-verify-restore": (*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
     "rwm-end-restore": (
@@ -356,7 +357,12 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ack#*"]}, **present}
     ]
     own = {"plan-prune": "plan", "ask-approval": "plan-token", "approve": "approval", "lease-prune": "prune-lease"}
-    for step, partitions in {**own, "hold": "hold", "extend-retention": "locks", "plan-restore": "restoring"}.items():
+    for step, partitions in {
+        **own,
+        "hold": "hold",
+        "extend-retention": "locks",
+        "announce-restore": "restoring",
+    }.items():
         assert appending.pop(f"rwm-{step}") == [
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
         ]
@@ -388,10 +394,10 @@ def test_what_a_restore_announced_is_taken_back_by_its_last_step_and_by_who_asks
 
 
 def test_a_restore_is_announced_only_of_a_state_that_is_not_dropped(who: Mapping[str, Identity]) -> None:
-    plan = who["rwm-plan-restore"]
-    assert plan.resources("dynamodb:PutItem") == {OPERATIONS}
-    assert plan.resources("dynamodb:ConditionCheckItem") == {LEDGER}
-    assert plan.conditions("dynamodb:ConditionCheckItem") == [
+    announce = who["rwm-announce-restore"]
+    assert announce.resources("dynamodb:PutItem") == {OPERATIONS}
+    assert announce.resources("dynamodb:ConditionCheckItem") == {LEDGER}
+    assert announce.conditions("dynamodb:ConditionCheckItem") == [
         {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["dropped#*"]},
             "Null": {"dynamodb:LeadingKeys": "false"},
@@ -585,7 +591,7 @@ def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]
 
 
 STEPS_OF = {
-    "restore": ("plan-restore", "copy-batch", "verify-restore", "end-restore"),
+    "restore": ("announce-restore", "plan-restore", "copy-batch", "verify-restore", "end-restore"),
     "check": (
         *("check-posture", "record", "check-consistent", "plan-content", "hash-content", "conclude-content"),
         *("check-complete", "conclude-complete"),

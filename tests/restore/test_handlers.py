@@ -15,7 +15,7 @@ from functions.domain import chunks
 from functions.domain.restore.request import RestoreRefused
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.restore import copy, end, plan, verify
+from functions.restore import announce, copy, end, plan, verify
 from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
@@ -80,6 +80,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         "RWM_ALERTS": "arn:aws:sns:us-east-1:123456789012:rwm-alerts",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(announce, "read_bundled", lambda: CONFIGURATION)
     monkeypatch.setattr(plan, "read_bundled", lambda: CONFIGURATION)
     with mock_aws():
         s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
@@ -90,7 +91,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         for key, content in a_backup().items():
             s3.put_object(Bucket=PROTECTED, Key=f"{PREFIX}/{key}", Body=content)
         yield Deployed(s3, dynamodb, record(dynamodb))
-        for clients in (plan._clients, copy._client, verify._clients, end._client):
+        for clients in (announce._clients, plan._clients, copy._client, verify._clients, end._client):
             clients.cache_clear()
 
 
@@ -116,7 +117,7 @@ def a_request(deployed: Deployed, **target: str) -> dict[str, Any]:
 
 def run(deployed: Deployed, request: dict[str, Any], execution: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The workflow: what plan and verify answered."""
-    planned = invoke(plan, {**request, "execution": execution})
+    planned = invoke(plan, invoke(announce, {**request, "execution": execution}))
     where = planned["manifest"]
     manifest = deployed.s3.get_object(Bucket=where["bucket"], Key=where["key"], VersionId=where["version_id"])
     given = {"plan": planned["plan"], "plan_version": planned["plan_version"], "execution": execution}
@@ -184,6 +185,6 @@ def test_what_is_missing_makes_the_restore_incomplete(deployed: Deployed) -> Non
 )
 def test_a_refusal_writes_nothing(deployed: Deployed, wrong: dict[str, Any]) -> None:
     with pytest.raises(RestoreRefused, match="nothing was written"):
-        invoke(plan, {**a_request(deployed), **wrong})
+        invoke(announce, {**a_request(deployed), "execution": "monday", **wrong})
     for bucket in (RECORDS, TARGET):
         assert "Contents" not in deployed.s3.list_objects_v2(Bucket=bucket)

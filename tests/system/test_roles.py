@@ -504,7 +504,8 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.read_prune_file: (*PEOPLE, "drop-states", "apply-prune", "verify-prune", "prune-workflow"),
     Table.read_state: (
         *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
-        *("collect-chunks", "plan-content", "check-complete", "plan-restore", "verify-prune", "extend-retention"),
+        *("collect-chunks", "plan-content", "check-complete", "announce-restore", "plan-restore", "verify-prune"),
+        "extend-retention",
     ),
     Table.write_state: RECORDING,
     Table.change_state: (*RECORDING, "collect-chunks"),
@@ -518,7 +519,7 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.write_approval: ("approve",),
     Table.write_hold: ("hold",),
     Table.delete_hold: ("hold",),
-    Table.announce_restore: ("plan-restore",),
+    Table.announce_restore: ("announce-restore",),
     Table.delete_restore_under_way: ("end-restore", "lease-prune"),
     Table.take_lease: ("lease-prune",),
     Table.change_lease: ("lease-prune",),
