@@ -14,9 +14,10 @@ from bench.part import CannotMeasure, Part
 from bench.prune import PRUNE
 from bench.raw import Recorder
 from bench.recording import RECORDING
+from bench.restoring import RESTORE
 from bench.state import STATE
 
-PARTS = (CHECK, LISTING, STATE, RECORDING, PRUNE)
+PARTS = (CHECK, LISTING, STATE, RECORDING, PRUNE, RESTORE)
 BUILD = Path(__file__).parents[1] / "build"
 
 

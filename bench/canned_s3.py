@@ -1,10 +1,11 @@
 """`python -m bench.canned_s3 FOLDER`: an S3 that answers at once, since all its answers are there before the questions.
 
 A bucket is a number of versions (`200000`), written into FOLDER when it is first asked for; `0` is empty. It lists
-versions, copies an object to nowhere, and takes whatever is put. **Signatures are not verified.** It listens on the
-loopback interface alone, says where in one line of JSON, and ends when its input does. `--delay SECONDS` waits before
-each page, `--tls` encrypts with a certificate of its own. `--write VERSIONS` writes such a bucket and does no more: a
-large one takes longer than a client waits.
+versions, copies an object to nowhere, and takes whatever is put. In a bucket of any other name, objects are kept in
+memory, to be listed, read and copied by version. **Signatures are not verified.** It listens on the loopback interface
+alone, says where in one line of JSON, and ends when its input does. `--delay SECONDS` waits before each page of a
+listing of versions, `--latency SECONDS` before each answer, `--tls` encrypts with a certificate of its own. `--write
+VERSIONS` writes such a bucket and does no more: a large one takes longer than a client waits.
 
 One thread a connection: what takes time, sending and encrypting, is done while others run.
 """
@@ -31,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bench.canned import Canned, NoSuchMarker, Page, write
+from bench.kept import KeptBuckets, NotThere
 from bench.part import CannotMeasure
 from bench.processes import measured
 from bench.synthetic import Synthetic
@@ -41,6 +43,7 @@ _HOST = "127.0.0.1"
 _XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _ETAG = "9b2cf535f27731c974343645a3985328"
 _LARGEST_HEAD = 1 << 16
+_END = "\r\n"
 _COPIED = (
     f"<CopyObjectResult {_XMLNS}><LastModified>2026-11-01T00:00:00.000Z</LastModified><ETag>&quot;{_ETAG}&quot;</ETag>"
     "<ChecksumType>FULL_OBJECT</ChecksumType><ChecksumSHA256>47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -58,10 +61,12 @@ _CANNED = {
 class Server:
     """Answers until its process ends."""
 
-    def __init__(self, folder: Path, delay: float = 0.0, *, tls: bool = False) -> None:
-        """`delay`: seconds before each page of a listing."""
+    def __init__(self, folder: Path, delay: float = 0.0, latency: float = 0.0, *, tls: bool = False) -> None:
+        """Seconds: `delay` before each page of a listing of versions, `latency` before each answer."""
         self._folder = folder
         self._delay = delay
+        self._latency = latency
+        self._kept = KeptBuckets()
         self._guard = threading.Lock()
         self._buckets: dict[str, Canned] = {}
         self._context: ssl.SSLContext | None = None
@@ -100,15 +105,22 @@ class Server:
             with connection:
                 requests = _Requests(connection)
                 while True:
-                    method, target, headers = requests.next()
-                    self._answer(connection, method, target, headers)
+                    method, target, headers, body = requests.next()
+                    time.sleep(self._latency)
+                    self._answer(connection, method, target, headers, body)
 
-    def _answer(self, connection: socket.socket, method: str, target: str, headers: Mapping[str, str]) -> None:
+    def _answer(
+        self, connection: socket.socket, method: str, target: str, headers: Mapping[str, str], content: bytes
+    ) -> None:
         address = urlsplit(target)
         asked = dict(parse_qsl(address.query, keep_blank_values=True))
         name, _, key = unquote(address.path).lstrip("/").partition("/")
         try:
-            if method == "GET" and not key and "versions" in asked:
+            if key and not name.isdecimal():
+                self._answer_kept(connection, method, (name, key), asked, headers, content)
+            elif method == "GET" and "list-type" in asked:
+                _send(connection, 200, self._kept.listing(name, asked))
+            elif method == "GET" and not key and "versions" in asked:
                 time.sleep(self._delay)
                 _send(connection, 200, self._page(name, asked))
             elif method in ("GET", "HEAD") and not key:
@@ -119,8 +131,33 @@ class Server:
                 _send(connection, 200, _COPIED if "x-amz-copy-source" in headers else "")
             else:
                 _send(connection, 404, _error("NoSuchKey", target), method)
+        except NotThere as error:
+            _send(connection, 404, _error(str(error), target), method)
         except (NoSuchMarker, ValueError) as error:
             _send(connection, 400, _error("InvalidArgument", str(error)))
+
+    def _answer_kept(
+        self,
+        connection: socket.socket,
+        method: str,
+        place: tuple[str, str],
+        asked: Mapping[str, str],
+        headers: Mapping[str, str],
+        content: bytes,
+    ) -> None:
+        """Raises NotThere."""
+        if method == "PUT" and (source := headers.get("x-amz-copy-source")):
+            path, _, version_id = source.lstrip("/").partition("?versionId=")
+            bucket, _, key = unquote(path).partition("/")
+            made = self._kept.copy(self._kept.get(bucket, key, unquote(version_id) or None), *place)
+            _send(connection, 200, made.copied(), named=made.headers({}))
+        elif method == "PUT":
+            _send(connection, 200, "", named=self._kept.put(*place, content).headers({}))
+        elif method in ("GET", "HEAD"):
+            kept = self._kept.get(*place, asked.get("versionId"))
+            _send(connection, 200, kept.content, method, kept.headers(headers))
+        else:
+            _send(connection, 501, _error("NotImplemented", method), method)
 
     def _page(self, name: str, asked: Mapping[str, str]) -> Page:
         if asked.get("delimiter"):
@@ -129,14 +166,14 @@ class Server:
 
 
 class _Requests:
-    """What comes in on a connection. Bodies are thrown away."""
+    """What comes in on a connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._held = b""
 
-    def next(self) -> tuple[str, str, Mapping[str, str]]:
-        """Method, target and headers. Raises EOFError when there is none."""
+    def next(self) -> tuple[str, str, Mapping[str, str], bytes]:
+        """Method, target, headers and body. Raises EOFError when there is none."""
         while b"\r\n\r\n" not in self._held:
             if len(self._held) > _LARGEST_HEAD:
                 raise EOFError("that is no request")
@@ -148,14 +185,15 @@ class _Requests:
         if headers.get("expect", "").lower() == "100-continue":
             self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if headers.get("transfer-encoding", "").lower() == "chunked":
+            body = b""
             while (size := int(self._line().partition(b";")[0], 16)) > 0:
-                self._skip(size)
+                body += self._take(size)
                 self._line()
             while self._line():  # what trails the last chunk
                 pass
         else:
-            self._skip(int(headers.get("content-length", 0)))
-        return method, target, headers
+            body = self._take(int(headers.get("content-length", 0)))
+        return method, target, headers, body
 
     def _line(self) -> bytes:
         while b"\r\n" not in self._held:
@@ -163,12 +201,11 @@ class _Requests:
         line, _, self._held = self._held.partition(b"\r\n")
         return line
 
-    def _skip(self, left: int) -> None:
-        while left > len(self._held):
-            left -= len(self._held)
-            self._held = b""
+    def _take(self, size: int) -> bytes:
+        while size > len(self._held):
             self._receive()
-        self._held = self._held[left:]
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
 
     def _receive(self) -> None:
         piece = self._connection.recv(1 << 16)
@@ -177,14 +214,25 @@ class _Requests:
         self._held += piece
 
 
-def _send(connection: socket.socket, status: int, body: Page | str, method: str = "GET") -> None:
-    pieces = (body.head, body.entries, body.tail) if isinstance(body, Page) else (body.encode(),)
+def _send(
+    connection: socket.socket,
+    status: int,
+    body: Page | str | bytes,
+    method: str = "GET",
+    named: Mapping[str, str] | None = None,
+) -> None:
+    """`named`: headers of the object, if there is one."""
+    if isinstance(body, Page):
+        pieces: tuple[bytes | memoryview, ...] = (body.head, body.entries, body.tail)
+    else:
+        pieces = (body.encode() if isinstance(body, str) else body,)
     length = sum(map(len, pieces))
+    of_the_object = named or {"x-amz-version-id": "canned", "ETag": f'"{_ETAG}"'}
     head = (
         f"HTTP/1.1 {status} {'OK' if status == 200 else 'Error'}\r\nDate: {formatdate(usegmt=True)}\r\n"
         "x-amz-request-id: 656C76696E672B63\r\nx-amz-bucket-region: us-east-1\r\n"
         f"Content-Type: application/xml\r\nContent-Length: {length}\r\nServer: AmazonS3\r\n"
-        f'x-amz-version-id: canned\r\nETag: "{_ETAG}"\r\n\r\n'
+        f"{''.join(f'{name}: {value}{_END}' for name, value in of_the_object.items())}{_END}"
     )
     connection.sendall(head.encode() + (b"" if method == "HEAD" else bytes(pieces[0])))
     if method != "HEAD":
@@ -245,9 +293,11 @@ def prepare(versions: int) -> None:
 
 
 @contextmanager
-def canned_s3(folder: Path = FOLDER, delay: float = 0.0, *, tls: bool = False) -> Iterator[dict[str, str]]:
+def canned_s3(
+    folder: Path = FOLDER, delay: float = 0.0, latency: float = 0.0, *, tls: bool = False
+) -> Iterator[dict[str, str]]:
     """The server as a process of its own; gives what a client's environment needs to reach it."""
-    options = [*(["--delay", str(delay)] if delay else []), *(["--tls"] if tls else [])]
+    options = ["--delay", str(delay), "--latency", str(latency), *(["--tls"] if tls else [])]
     command = [sys.executable, "-m", "bench.canned_s3", str(folder), *options]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
@@ -275,13 +325,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.canned_s3")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--write", type=int)
     options = parser.parse_args(arguments)
     if options.write is not None:
         write(options.folder / str(options.write), Synthetic(options.write))
         return 0
-    server = Server(options.folder, options.delay, tls=options.tls)
+    server = Server(options.folder, options.delay, options.latency, tls=options.tls)
     said = {"endpoint": server.endpoint, "certificate": str(server.certificate or "")}
     print(json.dumps(said), flush=True)
     sys.stdin.read()

@@ -37,11 +37,24 @@ def panels(figures: Mapping[str, Any]) -> list[tuple[str, str, Bars]]:
         ("an item for each object", figures.get("state.wru_item_per_object")),
         ("JSON and gzip, whole", figures.get("state.wru_json_gzip")),
     ]
+    into_a_bucket = [
+        ("RWM, and each copy proven", figures.get("restore.seconds")),
+        ("rclone 1.75.2", figures.get("restore.rclone_seconds")),
+        ("boto3, one after the other", figures.get("restore.serial_seconds")),
+    ]
+    into_a_directory = [
+        ("RWM, and each file proven", figures.get("restore_dir.seconds")),
+        ("rclone 1.75.2", figures.get("restore_dir.rclone_seconds")),
+        ("s3-pit-restore 0.9", figures.get("restore_dir.pit_seconds")),
+    ]
+    restored = f"Restoring {figures.get('restore.objects', 0):,} objects"
     drawn = [
         ("Listing a million versions", "CPU seconds", listing),
         ("Listing 200,000 versions at 80 ms a page, TLS", "seconds", waiting),
         ("A state in the ledger", "bytes an entry", stored),
         ("A backup of 1,000 objects into 1,000,000", "DynamoDB write units", units),
+        (f"{restored} into a bucket", "seconds", into_a_bucket),
+        (f"{restored} into a directory", "seconds", into_a_directory),
     ]
     known = [
         (title, unit, [(name, value) for name, value in bars if value is not None])

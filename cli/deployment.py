@@ -21,6 +21,7 @@ from functions.domain.names import Names
 from functions.domain.ports import AcknowledgementReader, ApprovalReader, PlanReader, RecordReader
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
+from functions.storage.drills import DynamoDrillReports
 from functions.storage.holds import DynamoHolds, StepFunctionsStatus
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.locks import DynamoLockReports
@@ -95,6 +96,10 @@ class Aws:
     @cached_property
     def s3(self) -> "S3Client":
         return self.session.client("s3", config=CLIENT)
+
+    def s3_over(self, connections: int) -> "S3Client":
+        """One more client, for who asks in so many threads."""
+        return self.session.client("s3", config=CLIENT.merge(Config(max_pool_connections=connections)))
 
     @cached_property
     def sqs(self) -> "SQSClient":
@@ -199,6 +204,10 @@ class Deployment:
     @cached_property
     def restore_reports(self) -> DynamoRestoreReports:
         return DynamoRestoreReports(self.aws.dynamodb, self.names.operations)
+
+    @cached_property
+    def drills(self) -> DynamoDrillReports:
+        return DynamoDrillReports(self.aws.dynamodb, self.names.operations)
 
     @cached_property
     def locks(self) -> DynamoLockReports:

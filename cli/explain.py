@@ -22,16 +22,23 @@ from functions.storage.aws import error_code
 OPERATOR, APPROVER, ADMINISTRATOR = "operator", "approver", "administrator"
 
 PERMISSIONS: Mapping[str, tuple[str, str]] = {
+    "AttachRolePolicy": ("iam:AttachRolePolicy", ADMINISTRATOR),
+    "AttachUserPolicy": ("iam:AttachUserPolicy", ADMINISTRATOR),
     "CreateAccessKey": ("iam:CreateAccessKey", ADMINISTRATOR),
     "DeleteAccessKey": ("iam:DeleteAccessKey", ADMINISTRATOR),
     "DescribeExecution": ("states:DescribeExecution", OPERATOR),
     "DescribeMapRun": ("states:DescribeMapRun", OPERATOR),
+    "DetachRolePolicy": ("iam:DetachRolePolicy", ADMINISTRATOR),
+    "DetachUserPolicy": ("iam:DetachUserPolicy", ADMINISTRATOR),
+    "GetBucketPolicy": ("s3:GetBucketPolicy", ADMINISTRATOR),
     "GetExecutionHistory": ("states:GetExecutionHistory", OPERATOR),
     "GetItem": ("dynamodb:GetItem", OPERATOR),
     "GetObject": ("s3:GetObject", OPERATOR),
     "GetParametersByPath": ("ssm:GetParametersByPath", OPERATOR),
     "Invoke": ("lambda:InvokeFunction", OPERATOR),
     "ListAccessKeys": ("iam:ListAccessKeys", ADMINISTRATOR),
+    "ListAttachedRolePolicies": ("iam:ListAttachedRolePolicies", ADMINISTRATOR),
+    "ListAttachedUserPolicies": ("iam:ListAttachedUserPolicies", ADMINISTRATOR),
     "ListObjectsV2": ("s3:ListBucket", OPERATOR),
     "ListMapRuns": ("states:ListMapRuns", OPERATOR),
     "Query": ("dynamodb:Query", OPERATOR),

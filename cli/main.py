@@ -14,39 +14,54 @@ from cli import (
     acknowledging,
     checking,
     deciding,
+    downloading,
+    drilling,
+    foreseeing,
     holding,
+    in_place,
     ledger,
     locks,
     plans,
     pruning,
+    quarantine,
     recording,
     repositories,
+    restore_options,
     restores,
     restoring,
     states,
+    timeline,
 )
 from cli.deployment import Deployment
 from cli.exits import Damaged, ExitCode, Failed, Refused, Stop, Waiting
 from cli.explain import explain, no_profile
+from cli.restore_options import Asked
 from cli.views import access as access_view
 from cli.views import acknowledging as acknowledging_view
 from cli.views import checking as checking_view
+from cli.views import downloading as downloading_view
+from cli.views import drilling as drilling_view
+from cli.views import foreseeing as foreseeing_view
 from cli.views import holding as holding_view
+from cli.views import in_place as in_place_view
 from cli.views import ledger as ledger_view
 from cli.views import locks as locks_view
 from cli.views import plans as plans_view
 from cli.views import pruning as pruning_view
+from cli.views import quarantine as quarantine_view
 from cli.views import recording as recording_view
 from cli.views import repositories as repositories_view
 from cli.views import restores as restores_view
 from cli.views import restoring as restoring_view
 from cli.views import states as states_view
+from cli.views import timeline as timeline_view
 from cli.views.progress import watch
 from cli.views.screen import Screen
 from cli.workflow import Progress
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ledger import NoSuchState, StateDamaged
 from functions.domain.prune.approval import Decision
+from functions.domain.restore.forecast import Forecast
 from functions.domain.values import VersionGone
 
 app = typer.Typer(
@@ -174,6 +189,38 @@ def disconnect(
             _confirm(f"Delete {', '.join(keys)} of {user}? What uses it stops working.", as_json, "nothing was deleted")
         disconnection = access.disconnect(deployed, repository, user, keys)
         screen.result(disconnection, lambda: access_view.show_disconnection(disconnection))
+
+
+@app.command("quarantine")
+def quarantine_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Deny the repository's hosts to write and to hide, before it is restored in place. For administrators."""
+    with _command(context, deployment, as_json, "not every host is in quarantine") as (deployed, screen):
+        deployed.repository(repository)
+        if not yes:
+            _confirm(quarantine_view.question(repository), as_json, "nobody was put into quarantine")
+        standing = quarantine.quarantine(deployed, repository)
+        screen.result(standing, lambda: quarantine_view.show(standing))
+        raise typer.Exit(standing.exit_code)
+
+
+@app.command("unquarantine")
+def unquarantine_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Let the repository's hosts write again. For administrators."""
+    with _command(context, deployment, as_json, "not every host is out of quarantine") as (deployed, screen):
+        standing = quarantine.unquarantine(deployed, repository)
+        screen.result(standing, lambda: quarantine_view.show(standing))
+        raise typer.Exit(standing.exit_code)
 
 
 @app.command()
@@ -496,28 +543,158 @@ def diff(
 @app.command()
 def restore(
     context: typer.Context,
-    repository: RepositoryArgument,
-    state: StateArgument,
+    repository: Annotated[
+        str | None, typer.Argument(metavar="REPO", help="A repository: `rwm repositories` lists them.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Argument(metavar="STATE", help="A state of it; `rwm state --help` says how to name one.")
+    ] = None,
+    *,
     to_bucket: Annotated[
-        str, typer.Option(metavar="BUCKET", help="An empty bucket, or one that holds a part of this state.")
-    ],
+        str | None, typer.Option(metavar="BUCKET", help="An empty bucket, or one that holds a part of this state.")
+    ] = None,
     to_prefix: Annotated[str, typer.Option(metavar="PREFIX", help="Where in it.")] = "",
+    lock: Annotated[
+        int | None,
+        typer.Option("--lock", metavar="DAYS", min=1, max=3650, help="Governance retention of each copy in BUCKET."),
+    ] = None,
+    to_directory: Annotated[
+        Path | None, typer.Option(metavar="DIRECTORY", help="A directory here, for `restic -r DIRECTORY`.")
+    ] = None,
+    limit_rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Download no faster: bytes a second, as 20M or 20MiB.")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Put it back where it came from; `rwm quarantine` comes first.")
+    ] = False,
+    insist: Annotated[bool, typer.Option("--insist", help="In place although hosts may write meanwhile.")] = False,
+    thaw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIER",
+            help="Bring back what lies in an archive class, and wait for it: Expedited (minutes), Standard (hours) or "
+            "Bulk (up to two days).",
+        ),
+    ] = None,
+    with_revoked_keys: Annotated[
+        bool,
+        typer.Option("--with-revoked-keys", help="Restore key files, too, that were removed since that state."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Ask for the same again as this restore, by its name in `rwm restores`."),
+    ] = None,
+    hold: Annotated[
+        bool,
+        typer.Option(
+            "--hold/--no-hold", help="Keep prunes away while a directory is restored; without, see to it yourself."
+        ),
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="In place: do not ask, and foresee nothing.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the end; without, the exit code is 3.")
     ] = True,
     as_json: JsonOption = False,
     deployment: DeploymentOption = "rwm",
 ) -> None:
-    """Rebuild the repository as it was in a state, into a bucket; run it again to go on after a failure."""
-    with _command(context, deployment, as_json, "nothing was restored") as (deployed, screen):
-        begun = restoring.begin(deployed, repository, state, to_bucket, to_prefix)
-        restoring_view.announce(screen, begun)
-        if wait:
-            goes_on = f"the restore goes on. {restoring.how_to_look(begun)}"
-            _watch(screen, restoring.follow(deployed, begun), goes_on)
+    """Rebuild the repository as it was in a state: in a bucket, in a directory here, or in place.
+
+    Run it again to go on after a failure: only what is missing or wrong is copied.
+    """
+    options = restore_options.Options(
+        repository=repository,
+        state=state,
+        to_bucket=to_bucket,
+        to_prefix=to_prefix,
+        to_directory=to_directory,
+        in_place=in_place,
+        lock_days=lock,
+        limit_rate=limit_rate,
+        thaw=thaw,
+        with_revoked_keys=with_revoked_keys,
+        dry_run=dry_run,
+        insist=insist,
+        resume=resume,
+    )
+    with _command(context, deployment, as_json, restore_options.UNDONE) as (deployed, screen):
+        asked = restore_options.read(deployed, options)
+        if asked.request.dry_run:
+            code = _foresee(deployed, screen, asked)
+        elif asked.request.to == "directory":
+            code = _download(deployed, screen, asked, with_hold=hold)
+        elif asked.request.to == "in-place":
+            code = _put_back(deployed, screen, asked, wait=wait, yes=yes)
+        else:
+            code = _restore_to_bucket(deployed, screen, asked, wait=wait)
+        raise typer.Exit(code)
+
+
+@contextmanager
+def _telling_the_owner(deployed: Deployment, screen: Screen, asked: Asked) -> Iterator[None]:
+    """Where the target denies what a restore needs, show what its owner has to allow."""
+    try:
+        yield
+    except restoring.TargetRefuses:
+        if asked.request.to == "bucket":
+            screen.tell(lambda: restoring_view.show_owner(restoring.owner_must_allow(deployed, asked)))
+        raise
+
+
+def _restore_to_bucket(deployed: Deployment, screen: Screen, asked: Asked, *, wait: bool) -> ExitCode:
+    begun = restoring.begin(deployed, asked)
+    restoring_view.announce(screen, begun)
+    if wait:
+        goes_on = f"the restore goes on. {restoring.how_to_look(begun)}"
+        _watch(screen, restoring.follow(deployed, begun), goes_on)
+        with _telling_the_owner(deployed, screen, asked):
             begun = restoring.finish(deployed, begun)
-        screen.result(begun, lambda: restoring_view.show(begun))
-        raise typer.Exit(begun.exit_code)
+    screen.result(begun, lambda: restoring_view.show(begun))
+    return begun.exit_code
+
+
+def _foresee(deployed: Deployment, screen: Screen, asked: Asked) -> ExitCode:
+    if asked.request.to == "directory":
+        foreseen = downloading.foresee(deployed, asked)
+        screen.result(foreseen, lambda: foreseeing_view.show(foreseen))
+        return ExitCode.DONE
+    dry_run = foreseeing.begin(deployed, asked)
+    _watch(screen, foreseeing.follow(deployed, dry_run), f"the dry run goes on, and writes nothing. {dry_run.advice}")
+    with _telling_the_owner(deployed, screen, asked):
+        forecast = foreseeing.finish(deployed, dry_run)
+    screen.result(forecast, lambda: foreseeing_view.show(forecast))
+    return ExitCode.DONE
+
+
+def _download(deployed: Deployment, screen: Screen, asked: Asked, *, with_hold: bool) -> ExitCode:
+    done = downloading.restore(deployed, asked, downloading_view.DownloadWatcher(screen), with_hold=with_hold)
+    screen.result(done, lambda: downloading_view.show(done))
+    return done.exit_code
+
+
+def _put_back(deployed: Deployment, screen: Screen, asked: Asked, *, wait: bool, yes: bool) -> ExitCode:
+    if not yes:
+        if screen.as_json:
+            raise Refused(f"--json cannot ask; {restore_options.UNDONE}; pass --yes")
+        forecast = _forecast_in_place(deployed, screen, asked)
+        _confirm(in_place_view.question(forecast), screen.as_json, restore_options.UNDONE)
+    begun = in_place.begin(deployed, asked)
+    in_place_view.announce(screen, begun)
+    if wait:
+        goes_on = f"the restore goes on. {restoring.how_to_look(begun)}"
+        _watch(screen, restoring.follow(deployed, begun), goes_on)
+        begun = restoring.finish(deployed, begun)
+    screen.result(begun, lambda: in_place_view.show(begun))
+    return begun.exit_code
+
+
+def _forecast_in_place(deployed: Deployment, screen: Screen, asked: Asked) -> Forecast:
+    """What it comes to, as a person has to see it before it is begun."""
+    dry_run = foreseeing.begin(deployed, in_place.foreseen(asked))
+    _watch(screen, foreseeing.follow(deployed, dry_run), f"the dry run goes on, and writes nothing. {dry_run.advice}")
+    forecast = foreseeing.finish(deployed, dry_run)
+    screen.tell(lambda: foreseeing_view.show(forecast))
+    return forecast
 
 
 @app.command("restores")
@@ -532,6 +709,52 @@ def restores_command(
     with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
         found = restores.restores(deployed, repository, limit)
         screen.result(found, lambda: restores_view.show(found))
+
+
+@app.command("timeline")
+def timeline_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """What came and what went from state to state, what was found, and which is the last good one; newest first."""
+    with _command(context, deployment, as_json, "nothing was listed") as (deployed, screen):
+        found = timeline.timeline(deployed, repository, limit)
+        screen.result(found, lambda: timeline_view.show(found))
+
+
+@app.command("drill")
+def drill_command(
+    context: typer.Context,
+    repository: RepositoryArgument,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Restore the whole state, also where it is larger than drill_bytes.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Begin none; show what past drills came to.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="With --list, at most so many.")] = 20,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the end; without, the exit code is 3.")
+    ] = True,
+    as_json: JsonOption = False,
+    deployment: DeploymentOption = "rwm",
+) -> None:
+    """Restore the last good state to where it is proven, timed and thrown away: is this repository restorable?"""
+    with _command(context, deployment, as_json, drilling.UNDONE) as (deployed, screen):
+        if listed:
+            found = drilling.drills(deployed, repository, limit, datetime.now(UTC))
+            screen.result(found, lambda: drilling_view.show_drills(found))
+            return
+        drill = drilling.begin(deployed, repository, whole=everything)
+        drilling_view.announce(screen, drill)
+        if wait:
+            goes_on = f"the drill goes on. {drilling.how_to_look(drill)}"
+            _watch(screen, drilling.follow(deployed, drill), goes_on)
+            drill = drilling.finish(deployed, drill)
+        screen.result(drill, lambda: drilling_view.show(drill))
+        raise typer.Exit(drill.exit_code)
 
 
 def _watch(screen: Screen, steps: Iterator[Progress], goes_on: str) -> None:

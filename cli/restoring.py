@@ -1,29 +1,30 @@
 """`rwm restore`: start the restore workflow, follow it, and read its report.
 
 Security rules:
-- The workflow is given the full id of the state that was found here, never what the person typed.
 - What is said at the end is the report that the verify step wrote down, for this state and this target; a
   workflow that ended well without one is a failure.
 """
 
-import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import workflow
+from cli import restore_options, workflow
 from cli.deployment import Deployment
 from cli.exits import ExitCode, Failed, Refused, Waiting
-from cli.states import find_state
+from cli.restore_options import Asked
 from cli.workflow import Progress
-from functions.domain.documents import Instant, Part
-from functions.domain.repositories import Repository
+from functions.domain.documents import Instant, Part, UnreadableDocument
+from functions.domain.ledger import StateDamaged
+from functions.domain.restore.directory import DirectoryReport
+from functions.domain.restore.gone import Gone, trace
+from functions.domain.restore.owner import bucket_statements, key_statement
 from functions.domain.restore.plan import report_file
-from functions.domain.restore.proof import Trouble
+from functions.domain.restore.proof import Kind, Trouble
 from functions.domain.restore.report import Outcome, RestoreReport
-from functions.domain.restore.request import Location, RestoreRefused, RestoreRequest
-from functions.domain.values import Digest, RepositoryName, StateId
+from functions.domain.restore.request import Location
+from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
@@ -61,6 +62,22 @@ class Restore(Part):
     """The state's."""
     found_content_root: Digest | None = None
     """The target's."""
+    before: StateId | None = None
+    """Of a restore in place: the state that was recorded just before, which undoes it."""
+    hidden: int | None = None
+    """Of a restore in place: keys that the state does not have, and that were hidden."""
+    lock_days: int | None = None
+    """For how long each copy is under governance."""
+    revoked: tuple[ObjectKey, ...] | None = None
+    """Key files that were removed since the state, and are not in the result."""
+    reinstated: tuple[ObjectKey, ...] | None = None
+    """Key files that were removed since the state, and came back as was asked for."""
+    sample: int | None = None
+    """Packs that a drill left out."""
+    gone: Gone | None = None
+    """Of what is missing: since when, and which states do without it."""
+    gone_unknown: str | None = None
+    """Why that could not be told."""
     report: ReportFile | None = None
     troubles: tuple[Trouble, ...] = ()
 
@@ -74,28 +91,21 @@ class Restore(Part):
         }[self.outcome]
 
 
-def begin(deployment: Deployment, name: str, wanted: str, bucket: str, prefix: str) -> Restore:
-    """Start a restore of the state that `wanted` means. Raises Refused, NoSuchState; nothing was started then."""
-    repository = deployment.repository(name)
-    header = find_state(deployment, repository, wanted)
-    request = _request(repository, header.id, bucket, prefix)
-    execution = workflow.start(
-        deployment,
-        deployment.names.restore_workflow,
-        # A name of its own each time: a restore that is run again resumes by its plan, not by its execution.
-        f"{repository.name}-{header.id[:12]}-{uuid.uuid4().hex[:8]}",
-        request.model_dump_json(),
-    )
+def begin(deployment: Deployment, asked: Asked) -> Restore:
+    """Start a restore to a bucket. Raises Refused for another kind; nothing was started then."""
+    header = asked.header
+    if (target := asked.request.target) is None:
+        raise Refused(f"this is no restore to a bucket; {restore_options.UNDONE}")
     return Restore(
-        repository=repository.repository,
+        repository=asked.repository.repository,
         state=header.id,
         cut_time=header.cut_time,
-        execution=execution,
-        target=request.target,
+        execution=restore_options.start(deployment, asked),
+        target=target,
         outcome="running",
         environment={
             "AWS_DEFAULT_REGION": deployment.aws.region,
-            "RESTIC_REPOSITORY": deployment.restic_url(request.target.bucket, request.target.prefix),
+            "RESTIC_REPOSITORY": deployment.restic_url(target.bucket, target.prefix),
         },
         objects=header.objects,
         bytes=header.bytes,
@@ -135,14 +145,35 @@ def finish(deployment: Deployment, restore: Restore) -> Restore:
         raise Failed(f"the workflow failed and its report says {report.outcome}; trust nothing in {report.target}")
     # The report knows its execution by name, the document by ARN.
     counts = report.model_dump(include=set(Restore.model_fields) - {"execution", "troubles"})
+    gone, gone_unknown = what_is_gone(deployment, report)
     return Restore.model_validate(
         {
             **restore.model_dump(),
             **counts,
+            "gone": gone,
+            "gone_unknown": gone_unknown,
             "report": ReportFile(bucket=deployment.records_bucket, key=report_file(report.plan, report.execution)),
             "troubles": report.troubles,
         }
     )
+
+
+def what_is_gone(deployment: Deployment, report: RestoreReport | DirectoryReport) -> tuple[Gone | None, str | None]:
+    """What the ledger says of what is missing, or why it says nothing."""
+    keys = {each.key for each in report.troubles if each.kind is Kind.MISSING}
+    if not keys:
+        return None, None
+    ledger = deployment.ledger
+    try:
+        dropped = ledger.dropped(report.repository)
+        kept = [each for each in ledger.headers(report.repository, oldest_first=True) if each.id not in dropped]
+        chosen = next((each for each in kept if each.id == report.state), None)
+        if chosen is None:
+            return None, f"state {report.state[:12]} is no longer kept"
+        return trace(ledger, kept, chosen, keys), None
+    except (StateDamaged, UnreadableDocument) as error:
+        # What was restored and what was not is known all the same.
+        return None, str(error)
 
 
 def how_to_look(restore: Restore) -> str:
@@ -152,16 +183,42 @@ def how_to_look(restore: Restore) -> str:
     )
 
 
-def _request(repository: Repository, state: StateId, bucket: str, prefix: str) -> RestoreRequest:
-    asked = {
-        "repository": repository.name,
-        "state": state,
-        "target": {"bucket": bucket, "prefix": prefix.strip("/")},
-    }
-    try:
-        return RestoreRequest.read(asked)
-    except RestoreRefused as error:
-        raise Refused(str(error)) from error
+def how_to_go_on(restore: Restore) -> str:
+    """The command that asks for the same again."""
+    return f"rwm restore --resume {workflow.name_of(restore.execution)}"
+
+
+class TargetRefuses(Refused):
+    """S3 denies what a restore needs of its target; nothing was written."""
+
+
+DENIED = "S3 denies "
+"""How every such refusal of a step begins, or goes on."""
+
+
+def refused(cause: str, otherwise: str) -> Refused:
+    """What the workflow refused to do, in its words, or in those if it has none."""
+    return TargetRefuses(cause) if DENIED in cause else Refused(cause or otherwise)
+
+
+class OwnerMustAllow(Part):
+    """What the target's owner has to allow, where it belongs to another account."""
+
+    bucket_policy: tuple[dict[str, Any], ...]
+    key_policy: dict[str, Any]
+
+
+def owner_must_allow(deployment: Deployment, asked: Asked) -> OwnerMustAllow:
+    """For whoever owns the target that is asked for."""
+    target = asked.request.target
+    if target is None:
+        raise Refused(f"this is no restore to a bucket; {restore_options.UNDONE}")
+    ours: dict[str, str] = {"partition": deployment.aws.partition, "account": deployment.aws.account}
+    lock = asked.request.lock_days is not None
+    return OwnerMustAllow(
+        bucket_policy=tuple(dict(each) for each in bucket_statements(target, deployment.names, lock=lock, **ours)),
+        key_policy=dict(key_statement(deployment.names, **ours)),
+    )
 
 
 def _progress(deployment: Deployment, restore: Restore) -> Progress:
@@ -178,10 +235,10 @@ def _progress(deployment: Deployment, restore: Restore) -> Progress:
 def _ended_badly(ended: "DescribeExecutionOutputTypeDef", restore: Restore) -> NoReturn:
     error, cause = ended.get("error") or ended["status"], workflow.message(ended.get("cause") or "")
     if error == "RestoreRefused":
-        raise Refused(cause or "the restore was refused; nothing was written")
+        raise refused(cause, "the restore was refused; nothing was written")
     raise Failed(
         f"the restore failed: {error}{': ' + cause if cause else ''}; what was copied stays in {restore.target}. "
-        f"Run the same command again to go on; execution {workflow.name_of(restore.execution)} of the workflow has the "
+        f"To go on: `{how_to_go_on(restore)}`; execution {workflow.name_of(restore.execution)} of the workflow has the "
         "details"
     )
 

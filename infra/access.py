@@ -18,9 +18,11 @@ HOLDS, RESTORES, PRUNE_LEASE = "hold#*", "restoring#*", "prune-lease#*"
 """Those that stop a prune (functions/storage/holds.py)."""
 LOCKS = "locks#*"
 """Those of what lock upkeep came to, and where it goes on (functions/storage/locks.py)."""
-NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES, LOCKS]
-"""Who can append findings and verdicts could else forge an approval, lift a hold, take the lease, or make lock upkeep
-go on where nothing is left to lock."""
+DRILLS = "drill#*"
+"""Those of what restore drills came to (functions/storage/drills.py)."""
+NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES, LOCKS, DRILLS]
+"""Who can append findings and verdicts could else forge an approval, lift a hold, take the lease, make lock upkeep
+go on where nothing is left to lock, or say that a drill succeeded which nobody made."""
 
 
 def list_versions(arns: Arns, *, because: str) -> list[Permission]:

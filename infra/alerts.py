@@ -18,9 +18,9 @@ from infra.arns import Arns
 
 TELLERS = (
     *("record", "close-recording", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
-    *("ask-approval", "verify-prune", "extend-retention"),
+    *("ask-approval", "verify-prune", "extend-retention", "conclude-drill"),
 )
-"""The steps that tell people of findings, and ask approvers."""
+"""The steps that tell people of findings, ask approvers, and tell of drills that failed."""
 
 
 class Alerts(Construct):

@@ -50,8 +50,13 @@ class Arns:
         return f"{self.bucket(self.records_name)}/{beneath}"
 
     @property
+    def drills_name(self) -> str:
+        return self.names.drill_bucket(self.account, self.region)
+
+    @property
     def restore_targets(self) -> list[str]:
-        return [self.bucket(target) for target in self.configuration.restore_targets]
+        """Where copies may be written: those of people, and those of drills."""
+        return [self.bucket(target) for target in (*self.configuration.restore_targets, self.drills_name)]
 
     @property
     def ledger(self) -> str:

@@ -170,9 +170,12 @@ def _posture(arns: Arns) -> list[Permission]:
         ),
         *(
             allow(
+                "iam:ListAttachedRolePolicies",
+                "iam:ListAttachedUserPolicies",
                 "iam:SimulatePrincipalPolicy",
                 on=some,
-                because="whether a host holds a right to destroy versions or to end their protection",
+                because="whether a host holds a right to destroy versions or to end their protection, and whether it "
+                "is in quarantine",
             )
             for some in by_tens(list(principals))
         ),

@@ -9,13 +9,14 @@ from functions.domain.repositories import Configuration
 from infra import identities
 from infra.alerts import Alerts
 from infra.arns import Arns
+from infra.drill_bucket import DrillBucket
 from infra.protected_bucket import ProtectedBucket
 from infra.records import Records
 from infra.tables import Tables
 
 
 class DataStack(cdk.Stack):
-    """Protected buckets, the records bucket, the tables, the topic of alerts, and the identities of hosts."""
+    """Protected buckets, those of records and drills, the tables, the topic of alerts, the identities of hosts."""
 
     def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
         names = configuration.names
@@ -30,6 +31,7 @@ class DataStack(cdk.Stack):
         Tables(self, "Tables", names=names)
         Alerts(self, "Alerts", arns=arns)
         Records(self, "Records", arns=arns)
+        DrillBucket(self, "Drills", arns=arns)
         for bucket, repositories in configuration.buckets.items():
             if not repositories[0].adopt:
                 ProtectedBucket(self, f"Bucket-{bucket}", repositories=repositories, where=arns.surroundings)
@@ -37,3 +39,4 @@ class DataStack(cdk.Stack):
             identities.host(self, repository, arns)
             if repository.maintenance:
                 identities.maintenance(self, repository, arns)
+            identities.quarantine(self, repository, arns)

@@ -40,13 +40,14 @@ def compose(
 
 
 def with_local_principals(configuration: Configuration, people: str) -> Configuration:
-    """Let `people`, ARNs with commas between them, be operators and approvers. For an embedded AWS only."""
+    """Let `people`, ARNs with commas between them, be in every role of people. For an embedded AWS only."""
     more = tuple(person for person in people.split(",") if person)
     if not more:
         return configuration
     content = configuration.model_dump()
     content["operators"] = (*configuration.operators, *more)
     content["approvers"] = (*configuration.approvers, *more)
+    content["downloaders"] = (*configuration.downloaders, *more)
     try:
         return Configuration.model_validate(content)
     except ValidationError as error:

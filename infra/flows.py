@@ -10,6 +10,7 @@ from infra import functions
 from infra.arns import Arns
 from infra.catalog import Catalog
 from infra.check import Check
+from infra.drill import Drill
 from infra.locks import Locks
 from infra.people import People
 from infra.prune import Prune
@@ -18,7 +19,7 @@ from infra.restore import Restore
 
 
 class FlowsStack(cdk.Stack):
-    """Recording, checking, lock upkeep, restoring, who may start what, and what the `rwm` command learns."""
+    """Recording, checking, lock upkeep, restoring, drills, who may start what, and what the `rwm` command learns."""
 
     def __init__(self, scope: Construct, configuration: Configuration, **stack: Any) -> None:
         super().__init__(
@@ -33,6 +34,15 @@ class FlowsStack(cdk.Stack):
         check = Check(self, "Check", arns=arns, code=code, record=recording.record, schedules=recording.schedules)
         Prune(self, "Prune", arns=arns, code=code, check=check.workflow, schedules=recording.schedules)
         Locks(self, "Locks", arns=arns, code=code, schedules=recording.schedules)
-        Restore(self, "Restore", arns=arns, code=code)
+        restore = Restore(self, "Restore", arns=arns, code=code, record=recording.record)
+        Drill(
+            self,
+            "Drill",
+            arns=arns,
+            code=code,
+            restore=restore.workflow,
+            check=check.workflow,
+            schedules=recording.schedules,
+        )
         People(self, "People", arns=arns)
         Catalog(self, "Catalog", arns=arns)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from functions.domain.quarantine import DENIED
 from functions.domain.repositories import Repository
 from infra.arns import Arns
-from infra.permission import Permission, allow
+from infra.permission import Permission, allow, deny
 from infra.policy import only_managed_policy
 
 
@@ -53,6 +54,24 @@ def maintenance(scope: Construct, repository: Repository, arns: Arns) -> Identit
         name=arns.names.maintenance(repository.name),
         permissions=_daily_work(repository, arns, hides_everywhere=True),
         create_user=repository.maintenance == "create",
+    )
+
+
+def quarantine(scope: Construct, repository: Repository, arns: Arns) -> Identity:
+    """What `rwm quarantine` attaches to both. Attached to nobody here: each deployment would end the quarantine."""
+    return Identity(
+        scope,
+        f"Quarantine-{repository.name}",
+        name=arns.names.quarantine(repository.name),
+        permissions=[
+            deny(
+                *DENIED,
+                on=arns.objects(repository),
+                because="while it is attached, nothing is written to the repository or hidden in it: neither by who "
+                "has the host's key, nor by a backup in the middle of a restore in place",
+            )
+        ],
+        create_user=False,
     )
 
 

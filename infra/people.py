@@ -1,4 +1,5 @@
-"""The roles of people: an operator starts things, an approver decides; nobody is both by one role.
+"""The roles of people: an operator starts things, an approver decides, a downloader fetches backups; nobody is two of
+them by one role.
 
 A role is made only when repositories.toml says who may assume it.
 """
@@ -10,17 +11,19 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.access import read_operations, read_states
+from infra.access import read_operations, read_states, read_versions, tell_gone_from_denied
 from infra.arns import Arns
 from infra.permission import Permission, allow
 from infra.policy import TRUST_LIMIT, make_role, refuse_too_large
 
+TO_DIRECTORY = "to-directory-"
+"""How the names of executions begin that keep prunes away from a download (cli/directory_hold.py)."""
 _TRUST_FRAME = 80
 """Characters of a trust policy that are the same for all: version, effect, action."""
 
 
 class People(Construct):
-    """`operator` and, with MFA, `approver`."""
+    """`operator`, `downloader` and, with MFA, `approver`."""
 
     def __init__(self, scope: Construct, construct_id: str, *, arns: Arns) -> None:
         super().__init__(scope, construct_id)
@@ -40,6 +43,15 @@ class People(Construct):
                 trust=_trusting(configuration.approvers, {"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
                 permissions=[*_reading(arns), *_approving(arns)],
                 description="Reads what is to be approved, approves it, holds states, and lays findings to rest",
+            )
+
+        if configuration.downloaders:
+            self._role(
+                "downloader",
+                arns,
+                trust=_trusting(configuration.downloaders),
+                permissions=_downloading(arns),
+                description="Restores a repository to a directory: reads its versions, and keeps prunes away meanwhile",
             )
 
     def _role(
@@ -68,7 +80,7 @@ class _AnyOf(iam.PrincipalBase):
 
 def _trusting(people: Sequence[str], conditions: Mapping[str, Any] | None = None) -> iam.IPrincipal:
     refuse_too_large(
-        "the trust policy of operators or approvers",
+        "the trust policy of operators or approvers or downloaders",
         {"Statement": [{"Principal": {"AWS": list(people)}, "Condition": conditions, "": "x" * _TRUST_FRAME}]},
         TRUST_LIMIT,
         "let fewer people assume the role, or one role that they share",
@@ -97,7 +109,8 @@ def _reading(arns: Arns) -> list[Permission]:
 
 
 def _operating(arns: Arns) -> list[Permission]:
-    workflows = (arns.names.check_workflow, arns.names.prune_workflow, arns.names.restore_workflow)
+    names = arns.names
+    workflows = (names.check_workflow, names.prune_workflow, names.restore_workflow, names.drill_workflow)
     return [
         allow(
             "lambda:InvokeFunction",
@@ -112,7 +125,7 @@ def _operating(arns: Arns) -> list[Permission]:
         allow(
             "states:StartExecution",
             on=[arns.state_machine(workflow) for workflow in workflows],
-            because="`rwm check`, `rwm prune` and `rwm restore` start their workflow",
+            because="`rwm check`, `rwm prune`, `rwm restore` and `rwm drill` start their workflow",
         ),
         allow(
             "states:DescribeExecution",
@@ -145,6 +158,47 @@ def _operating(arns: Arns) -> list[Permission]:
             on=arns.records("restores/*"),
             because="the report of a restore is shown from the records bucket",
             wildcard="plans and reports are named by their digest",
+        ),
+    ]
+
+
+def _downloading(arns: Arns) -> list[Permission]:
+    workflow = arns.names.restore_workflow
+    executions = arns.executions(workflow)
+    return [
+        read_states(arns, because="reads the state that is to be restored"),
+        read_operations(
+            arns,
+            "dynamodb:GetItem",
+            because="which state is good, which restores are announced, and what a check of content saw first",
+        ),
+        allow(
+            "ssm:GetParametersByPath",
+            on=[arns.repository_parameters, f"{arns.repository_parameters}/*"],
+            because="the rwm command learns here what is deployed",
+            wildcard="the path's parameters, one for each repository",
+        ),
+        *read_versions(
+            arns, arns.configuration.repositories, because="downloads the very versions that the state names"
+        ),
+        *tell_gone_from_denied(arns, arns.configuration.repositories),
+        allow(
+            "states:StartExecution",
+            on=arns.state_machine(workflow),
+            # IAM sees no input: it is any restore, to restore_targets and in place, too. None deletes a version.
+            because="announces the restore, so that no prune drops the state meanwhile; it could start any restore",
+        ),
+        allow(
+            "states:DescribeExecution",
+            on=executions,
+            because="learns whether it was announced, and takes up what an earlier try left",
+            wildcard="an execution is named when it is started",
+        ),
+        allow(
+            "states:StopExecution",
+            on=f"{executions.removesuffix('*')}{TO_DIRECTORY}*",
+            because="says that the download has ended: of restores to a directory only, by their names",
+            wildcard="an execution is named by repository, state and a digest of the place",
         ),
     ]
 

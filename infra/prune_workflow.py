@@ -66,7 +66,7 @@ class PruneWorkflow(Construct):
             manifests="prunes/*",
             arns=arns,
             timeout=LONGEST_PRUNE,
-            runs=arns.names.check_workflow,
+            runs=(arns.names.check_workflow,),
         )
 
     def _definition(self) -> sfn.IChainable:

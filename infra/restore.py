@@ -5,7 +5,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arns import Arns
+from infra.functions import Step
+from infra.restore_in_place import STEPS as IN_PLACE
+from infra.restore_in_place import InPlace, InPlaceSteps
 from infra.restore_steps import RestoreSteps
+from infra.restore_to_directory import to_directory
 from infra.restore_workflow import RestoreDefinition
 from infra.workflow import state_machine
 
@@ -15,15 +19,30 @@ LONGEST_RESTORE = cdk.Duration.days(7)
 class Restore(Construct):
     """The restore workflow and its functions."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, code: lambda_.Code) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, code: lambda_.Code, record: Step) -> None:
         super().__init__(scope, construct_id)
         steps = RestoreSteps(self, arns=arns, code=code)
+        in_place = InPlaceSteps(self, arns=arns, code=code)
         self.workflow = state_machine(
             self,
             name=arns.names.restore_workflow,
             step="restore",
-            definition=RestoreDefinition(self, steps, arns).start,
-            invokes=("announce-restore", "plan-restore", "copy-batch", "verify-restore", "end-restore"),
+            definition=RestoreDefinition(
+                self,
+                steps,
+                arns,
+                in_place=lambda end: InPlace(self, in_place, record, arns, end=end).start,
+                to_directory=lambda end: to_directory(self, end, LONGEST_RESTORE),
+            ).start,
+            invokes=(
+                "announce-restore",
+                "plan-restore",
+                "thaw-batch",
+                "copy-batch",
+                "verify-restore",
+                "end-restore",
+                *IN_PLACE,
+            ),
             manifests="restores/*",
             arns=arns,
             timeout=LONGEST_RESTORE,

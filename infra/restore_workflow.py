@@ -1,16 +1,18 @@
 """rwm-restore: announce -> what its kind of restore takes -> end.
 
-Into a bucket: plan -> copy (a Distributed Map over the plan's batches) -> verify. The plan decides; what is copied is
-the manifest that it wrote, pinned by its version id. Verify always runs once there is a plan, whatever became of the
-copies, because it alone says what is missing.
+Into a bucket: plan -> try the target -> thaw, where something is archived -> copy (both a Distributed Map over the
+plan's batches) -> verify. The plan decides; what is copied is the manifest that it wrote, pinned by its version id.
+Verify always runs once there is a plan, whatever became of the copies, because it alone says what is missing.
 
 End runs last, however it went: until then no prune of the repository drops or deletes. So each failure is remembered,
 and told after it. What fails ends in a Fail state, which a redrive of Step Functions only enters again.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
@@ -22,20 +24,33 @@ from infra.workflow import (
     EXECUTION,
     NOTHING,
     NULL,
+    OF_THE_PLAN,
     REMEMBERED,
     for_each_batch,
     retry_lambda_trouble,
     retry_out_of_time,
 )
 
-PARALLEL_BATCHES = 20
+LONGEST_THAW = cdk.Duration.days(3)
+"""For so long a batch waits for what lies in an archive class: S3's slowest tier takes two days."""
+THAW_LOOK = cdk.Duration.minutes(15)
+"""So often, at first sooner, it is tried whether it is back."""
 _NOT_THAT_KIND = "restores are into a bucket; nothing was written"
 
 
 class RestoreDefinition:
     """The states of the workflow, all directly beneath `scope`; `start` is the first."""
 
-    def __init__(self, scope: Construct, steps: RestoreSteps, arns: Arns) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        steps: RestoreSteps,
+        arns: Arns,
+        in_place: Callable[[sfn.IChainable], sfn.IChainable],
+        to_directory: Callable[[sfn.IChainable], sfn.IChainable],
+    ) -> None:
+        """`in_place` and `to_directory` make the first state of that kind's branch, all of which leads to the end that
+        it is given."""
         self._scope = scope
         self._steps = steps
         self._arns = arns
@@ -59,6 +74,8 @@ class RestoreDefinition:
         announce.next(
             sfn.Choice.jsonata(scope, "Where to?")
             .when(sfn.Condition.jsonata("{% $asked.to = 'bucket' %}"), to_bucket)
+            .when(sfn.Condition.jsonata("{% $asked.to = 'in-place' %}"), in_place(self._end))
+            .when(sfn.Condition.jsonata("{% $asked.to = 'directory' %}"), to_directory(self._end))
             .otherwise(refused)
         )
         self.start = sfn.Pass.jsonata(
@@ -107,12 +124,62 @@ class RestoreDefinition:
         plan = self._ask(
             "Plan restore", self._steps.plan, "{% $asked %}", assign={"plan": "{% $states.result.Payload %}"}
         )
-        plan.next(
+        copies.next(verify)
+        thaws = self._thaws()
+        # Whatever was not asked for here, its copy asks for.
+        thaws.add_catch(copies, errors=["States.ALL"], outputs=NOTHING)
+        tries = self._ask(
+            "Try target",
+            self._steps.copy,
+            dict(OF_THE_PLAN),
+            assign={"tried": "{% true %}"},
+        )
+        tries.next(
+            sfn.Choice.jsonata(self._scope, "Anything to thaw?")
+            .when(sfn.Condition.jsonata("{% $plan.thaw != null and $plan.archived.objects > 0 %}"), thaws.next(copies))
+            .otherwise(copies)
+        )
+        begin_copying = (
             sfn.Choice.jsonata(self._scope, "Anything to copy?")
-            .when(sfn.Condition.jsonata("{% $plan.batches > 0 %}"), copies.next(verify))
+            .when(sfn.Condition.jsonata("{% $plan.batches > 0 %}"), tries)
             .otherwise(verify)
         )
+        plan.next(
+            sfn.Choice.jsonata(self._scope, "Only a dry run?")
+            .when(sfn.Condition.jsonata("{% $exists($plan.forecast) %}"), self._foreseen())
+            .otherwise(begin_copying)
+        )
         return plan
+
+    def _foreseen(self) -> sfn.IChainable:
+        """Nothing was written, and nothing is left to do but to tell."""
+        foreseen = sfn.Pass.jsonata(
+            self._scope,
+            "Foreseen",
+            assign={"report": "{% {'complete': true, 'forecast': $plan.forecast} %}"},
+            outputs=NOTHING,
+        )
+        return foreseen.next(self._end)
+
+    def _thaws(self) -> sfn.DistributedMap:
+        """All are asked for before any is copied: a copy that waits would keep others from being asked for."""
+        thaw = tasks.LambdaInvoke.jsonata(
+            self._scope,
+            "Thaw batch",
+            lambda_function=self._steps.thaw.function,
+            outputs=NOTHING,
+            retry_on_service_exceptions=False,
+        )
+        retry_lambda_trouble(thaw)
+        retry_out_of_time(thaw)
+        return for_each_batch(
+            self._scope,
+            "Thaw batches",
+            label="thaw",
+            do=thaw,
+            parallel=self._arns.configuration.restore_parallel_batches,
+            records=self._arns.records_name,
+        )
 
     def _copies(self) -> sfn.DistributedMap:
         copy = tasks.LambdaInvoke.jsonata(
@@ -120,17 +187,25 @@ class RestoreDefinition:
             "Copy batch",
             lambda_function=self._steps.copy.function,
             # Nothing: thousands of results would exceed the 256 KiB of a state; they are in the records bucket.
-            outputs="{% {} %}",
+            outputs=NOTHING,
             retry_on_service_exceptions=False,
         )
         retry_lambda_trouble(copy)
         retry_out_of_time(copy)
+        # What was thawed at the tier Expedited is back within minutes, anything else within hours or two days.
+        copy.add_retry(
+            errors=["StillFrozen"],
+            interval=cdk.Duration.minutes(1),
+            backoff_rate=2,
+            max_delay=THAW_LOOK,
+            max_attempts=int(LONGEST_THAW.to_minutes() // THAW_LOOK.to_minutes()),
+        )
         return for_each_batch(
             self._scope,
             "Copy batches",
             label="copy",
             do=copy,
-            parallel=PARALLEL_BATCHES,
+            parallel=self._arns.configuration.restore_parallel_batches,
             records=self._arns.records_name,
         )
 

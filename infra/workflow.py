@@ -151,15 +151,15 @@ def state_machine(
     step: str,
     definition: sfn.IChainable,
     invokes: Sequence[str],
-    manifests: str,
+    manifests: str = "",
     arns: Arns,
     timeout: cdk.Duration,
-    runs: str = "",
+    runs: Sequence[str] = (),
 ) -> sfn.StateMachine:
     """The state machine `name`, which runs as role `<step>-workflow`.
 
-    It may invoke the steps `invokes`, and read the manifests of its map, `manifests` in the records bucket. It may
-    run the workflow `runs`, and wait for its end.
+    It may invoke the steps `invokes`, and read the manifests of its map, `manifests` in the records bucket; without
+    any it has no map. It may run the workflows `runs`, and wait for their ends.
     """
     machine = sfn.StateMachine(
         scope,
@@ -176,8 +176,10 @@ def state_machine(
             ),
             description=f"Runs the {step} workflow",
             permissions=[
-                *_permissions(arns, name, invokes, manifests),
-                *(_run_another(arns, runs) if runs else ()),
+                allow("lambda:InvokeFunction", on=[arns.function(step) for step in invokes], because="its steps"),
+                *(_map(arns, name, manifests) if manifests else ()),
+                *_log_and_trace(),
+                *(_run_others(arns, runs) if runs else ()),
             ],
         ),
         timeout=timeout,
@@ -194,13 +196,17 @@ def state_machine(
     return machine
 
 
-def _run_another(arns: Arns, workflow: str) -> list[Permission]:
+def _run_others(arns: Arns, workflows: Sequence[str]) -> list[Permission]:
     return [
-        allow("states:StartExecution", on=arns.state_machine(workflow), because="runs it as a part of this one"),
+        allow(
+            "states:StartExecution",
+            on=[arns.state_machine(each) for each in workflows],
+            because="runs it as a part of this one",
+        ),
         allow(
             "states:DescribeExecution",
             "states:StopExecution",
-            on=arns.executions(workflow),
+            on=[arns.executions(each) for each in workflows],
             because="waits for its end, and stops it when it is stopped itself",
             wildcard="an execution is named when it is started",
         ),
@@ -214,9 +220,8 @@ def _run_another(arns: Arns, workflow: str) -> list[Permission]:
     ]
 
 
-def _permissions(arns: Arns, name: str, invokes: Sequence[str], manifests: str) -> list[Permission]:
+def _map(arns: Arns, name: str, manifests: str) -> list[Permission]:
     return [
-        allow("lambda:InvokeFunction", on=[arns.function(step) for step in invokes], because="its steps"),
         allow(
             "states:StartExecution",
             on=arns.state_machine(name),
@@ -236,6 +241,11 @@ def _permissions(arns: Arns, name: str, invokes: Sequence[str], manifests: str) 
             because="reads the manifest, pinned by its version id",
             wildcard="a manifest lies beside its plan, which is named when it is made",
         ),
+    ]
+
+
+def _log_and_trace() -> list[Permission]:
+    return [
         allow(
             "logs:CreateLogDelivery",
             "logs:DeleteLogDelivery",

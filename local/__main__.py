@@ -81,6 +81,7 @@ def _instructions(aws: EmbeddedAws, profiles: list[str]) -> str:
   export {exports}
   AWS_PROFILE=operator .venv/bin/rwm repositories
   AWS_PROFILE=operator .venv/bin/aws stepfunctions list-state-machines
+  AWS_PROFILE=downloader .venv/bin/rwm restore NAME latest --to-directory DIRECTORY
   AWS_PROFILE=host-NAME restic -r s3:{aws.endpoint_url}/BUCKET/PREFIX init
 
 Profiles: admin, {", ".join(profiles)}.

@@ -1,4 +1,4 @@
-"""Profiles for everybody who meets a local deployment: hosts, maintenance, operator, approver."""
+"""Profiles for everybody who meets a local deployment: hosts, maintenance, operator, approver, downloader."""
 
 import json
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from local.embedded import ACCOUNT, EmbeddedAws
 from local.profiles import Profile, access_key
 
 PERSON = "local-person"
-"""The IAM user of whoever sits at this machine: may become operator, and approver with MFA."""
+"""The IAM user of whoever sits at this machine: may become operator, downloader, and approver with MFA."""
 
 PRINCIPALS = (f"arn:aws:iam::{ACCOUNT}:user/{PERSON}",)
-"""Who must be named at synthesis, so that the person may assume the two roles."""
+"""Who must be named at synthesis, so that the person may assume the roles."""
 
 
 def issue_profiles(aws: EmbeddedAws, names: Names) -> list[str]:
@@ -34,21 +34,23 @@ def issue_profiles(aws: EmbeddedAws, names: Names) -> list[str]:
 
 def _people(aws: EmbeddedAws, names: Names) -> Iterator[Profile]:
     iam = aws.client("iam")
-    operator, approver = names.role("operator"), names.role("approver")
-    roles = [role for role in (operator, approver) if _exists(iam.get_role, RoleName=role)]
+    operator, approver, downloader = (names.role(each) for each in ("operator", "approver", "downloader"))
+    roles = [role for role in (operator, approver, downloader) if _exists(iam.get_role, RoleName=role)]
     if not roles:
         return
     _make_person(iam, roles)
     key = _key_of(aws, PERSON, PERSON)
     yield Profile(PERSON, key)
-    if operator in roles:
-        role = {
-            "role_arn": _role_arn(operator),
-            "source_profile": PERSON,
-            # The aws cli keeps sessions in ~/.aws by role and session name, even those of an embedded AWS that is gone.
-            "role_session_name": f"{PERSON}-{key['aws_access_key_id'][-8:]}",
-        }
-        yield Profile("operator", settings=role)
+    for name, role in (("operator", operator), ("downloader", downloader)):
+        if role in roles:
+            settings = {
+                "role_arn": _role_arn(role),
+                "source_profile": PERSON,
+                # The aws cli keeps sessions in ~/.aws by role and session name, even those of an embedded AWS that is
+                # gone.
+                "role_session_name": f"{PERSON}-{key['aws_access_key_id'][-8:]}",
+            }
+            yield Profile(name, settings=settings)
     if approver in roles:
         yield Profile("approver", _approver_session(aws.client("sts", **key), approver))
 

@@ -106,12 +106,32 @@ def test_a_wrong_name_is_named(tmp_path: Path, name: str) -> None:
         ("repositories = [1]", "repository number 1"),
         ("[repositories.alpha]", "repository alpha: bucket: Field required"),
         ('operators = ["me"]\n[repositories.alpha]\nbucket = "backups"', "operators.0: the ARN of an IAM user or role"),
+        (
+            'restore_kms_keys = ["alias/theirs"]\n[repositories.alpha]\nbucket = "backups"',
+            'an ARN like "arn:aws:kms:eu-central-1:',
+        ),
+        ('restore_parallel_batches = 0\n[repositories.alpha]\nbucket = "backups"', "restore_parallel_batches: "),
+        ('restore_parallel_batches = 1001\n[repositories.alpha]\nbucket = "backups"', "restore_parallel_batches: "),
+        ('restore_threads = 0\n[repositories.alpha]\nbucket = "backups"', "restore_threads: "),
+        ('restore_threads = 65\n[repositories.alpha]\nbucket = "backups"', "restore_threads: "),
         ('restore_targets = ["*"]\n[repositories.alpha]\nbucket = "backups"', "restore_targets.0: "),
         ('restore_targets = ["back*"]\n[repositories.alpha]\nbucket = "backups"', "back*, which covers backups"),
         ('restore_targets = ["rwm-*"]\n[repositories.alpha]\nbucket = "backups"', "rwm-*, which covers rwm-records-…"),
         (
             'restore_targets = ["rwm-records-1-us"]\n[repositories.alpha]\nbucket = "backups"',
             "covers rwm-records-…: no restore may write there",
+        ),
+        (
+            'restore_targets = ["rwm-dr*"]\n[repositories.alpha]\nbucket = "backups"',
+            "rwm-dr*, which covers rwm-drill-…: no restore may write there",
+        ),
+        (
+            '[repositories.alpha]\nbucket = "backups"\ndrill_schedule = "rate(35 days)"',
+            "drill_schedule is rate(35 days); it must come more often than every 35d, which is max_drill_age",
+        ),
+        (
+            '[repositories.alpha]\nbucket = "backups"\ndrill_bytes = -1',
+            "drill_bytes: Input should be greater than or equal to 0",
         ),
         ('log_days = 2\n[repositories.alpha]\nbucket = "backups"', "log_days: "),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
-FLOWS = ("record", "check", "prune", "restore", "locks")
+FLOWS = ("record", "check", "prune", "restore", "drill", "locks")
 PURE_THIRD_PARTY = {"cryptography", "pydantic", "pydantic_core", "zstandard"}
 IMPURE_STANDARD = {
     "os",
@@ -114,8 +114,22 @@ def test_only_apply_prune_is_handed_what_deletes_versions(path: Path) -> None:
     if inside != DELETES:
         assert not deleters.intersection(imports(path)), "only apply-prune may delete versions"
     calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    if inside != "storage/deleter.py":
+    if inside not in ("storage/deleter.py", HIDES):
         assert not calls & {"delete_object", "delete_objects"}, "only storage/deleter.py asks S3 to delete"
+    if inside != "restore/put_back.py":
+        assert "functions.storage.putting_back.S3ObjectHider" not in imports(path), "only put-back may hide"
+
+
+HIDES = "storage/putting_back.py"
+
+
+def test_what_hides_names_no_version_and_deletes_none() -> None:
+    """With a version id, the same call of S3's destroys."""
+    nodes = list(ast.walk(ast.parse((FUNCTIONS / HIDES).read_text())))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    (hides,) = [call for call in calls if call.func.attr == "delete_object"]  # type: ignore[attr-defined]
+    assert ([keyword.arg for keyword in hides.keywords], hides.args) == (["Bucket", "Key"], [])
+    assert not [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "delete_objects"]
 
 
 def test_apply_prune_is_handed_it() -> None:

@@ -35,7 +35,7 @@ from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import LedgerReader, PasswordReader, TargetDenied, TargetLister, TargetMissing
 from functions.domain.repositories import Configuration, Repository
 from functions.domain.restic import is_under_locks
-from functions.domain.restore.report import Found, differences
+from functions.domain.restore.report import differences
 from functions.domain.restore.request import Location, RestoreRefused, check_target
 from functions.domain.state import StateHeader
 from functions.domain.structure.check import check_structure
@@ -120,10 +120,10 @@ def check_copy(
 def _differences(state: State, lister: TargetLister) -> Troubles:
     try:
         # Whoever used the copy with restic left lock files, which belong to no state.
-        found = Found({key: size for key, size in lister.objects() if not is_under_locks(key)})
+        listed = ((key, size) for key, size in lister.objects() if not is_under_locks(key))
+        return _tally((each.key, each.why) for each in differences(listed, state.entries))
     except (TargetMissing, TargetDenied) as error:
         raise CheckRefused(f"{error}; nothing was judged; name the target of a restore") from error
-    return _tally((each.key, each.why) for each in differences(found, state.entries))
 
 
 def _tally(troubles: Iterable[tuple[str, str]]) -> Troubles:
@@ -189,9 +189,10 @@ def readable_repository(configuration: Configuration, name: str) -> tuple[Reposi
 
 
 def check_readable(target: Location, configuration: Configuration, records_bucket: str) -> None:
-    """Raises CheckRefused for a target that no restore writes to: there is no restored copy in it."""
+    """Raises CheckRefused for a target that no restore and no drill writes to: there is no restored copy in it."""
+    drilled = target.bucket == configuration.names.drill_bucket_beside(records_bucket)
     try:
-        check_target(target, configuration, records_bucket)
+        check_target(target, configuration, records_bucket, drill=drilled)
     except RestoreRefused as refusal:
         raise CheckRefused(f"{target} holds no restored copy: {refusal}; nothing was judged") from refusal
 

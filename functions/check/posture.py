@@ -1,11 +1,13 @@
 """Judge how a repository's bucket is configured, and whether its hosts could change that.
 
 gather: the bucket's configuration, what IAM says of each host's rights and of the bucket's policy, the last
-posture  ->  decide: the findings, the verdict, and what of it is news  ->  apply: append findings and verdict.
+posture, the last drill that succeeded  ->  decide: the findings, the verdict, and what of it is news  ->  apply: append
+findings and verdict.
 
 Security rules:
 - It reads configuration only: no object, no version, no listing.
 - What could not be read is a finding, never a pass.
+- Whether drills come is judged here, because nothing of theirs runs when they do not.
 - The last digest of a fact that cannot be read now is kept, so that hiding a fact for a while hides no drift.
 - Findings and verdicts are appended before anybody is told, and never changed.
 """
@@ -25,11 +27,14 @@ from functions.domain.bucket_policy import Surroundings
 from functions.domain.events import Request
 from functions.domain.notices import notice_of
 from functions.domain.ports import (
+    AttachedPolicies,
     BucketFactsReader,
+    DrillReportReader,
     FindingLog,
     LedgerReader,
     NotAnalyzed,
     Notifier,
+    NotListed,
     NotSimulated,
     PolicyAnalyzer,
     PostureHistory,
@@ -41,15 +46,19 @@ from functions.domain.posture.facts import BucketFacts
 from functions.domain.posture.grants import bucket_policy_grants_host, for_hosts_alone, grants_to_ask_about
 from functions.domain.posture.host import HostRights, Simulated, judge_host, questions, weighed
 from functions.domain.posture.news import mark, news
+from functions.domain.quarantine import Quarantine
 from functions.domain.repositories import Configuration, Repository
+from functions.domain.restore.drill import overdue
 from functions.domain.values import Finding, Severity, zulu
 from functions.domain.verdict import CheckLevel, Outcome, outcome_of, seen, worst_first
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
+from functions.storage.drills import DynamoDrillReports
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.notices import SnsNotifier
 from functions.storage.operations import DynamoCheckFindingLog, DynamoPostureHistory, DynamoPostureLog
 from functions.storage.posture import AccessAnalyzer, IamRightsSimulator, S3BucketFacts
+from functions.storage.quarantine import IamAttachedPolicies
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class PosturePorts:
     findings: FindingLog
     log: PostureLog
     notifier: Notifier
+    drills: DrillReportReader
+    attached: AttachedPolicies
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class Posture:
     unread: Mapping[str, str]
     """What could not be read, a fact of the bucket, a principal or the analyzer, and why."""
     news: tuple[Finding, ...] = ()
-    """FAIL and HOLD findings that the last posture did not have, the worst first."""
+    """What people have to hear of and the last posture did not have, the worst first."""
 
 
 def check_posture(repository: Repository, where: Surroundings, ports: PosturePorts) -> Posture:
@@ -94,6 +105,8 @@ def check_posture(repository: Repository, where: Surroundings, ports: PosturePor
         *judge(facts, repository, where, before.digests if before else None),
         *bucket_policy_grants_host(facts, repository, granted),
         *(finding for each in rights for finding in judge_host(each, repository, where, facts.policy)),
+        *_drills(repository, facts, ports),
+        *_quarantine(repository, facts, where, ports, reasons),
     ]
     findings = worst_first(found)
     verdict = Posture(outcome_of(findings), findings, reasons, news(findings, before))
@@ -107,6 +120,28 @@ def check_posture(repository: Repository, where: Surroundings, ports: PosturePor
     # Last: killed before, the next run finds the same drift and the same news again.
     ports.log.append(name, facts.read_at, verdict.outcome, digests, [mark(finding) for finding in findings])
     return verdict
+
+
+def _drills(repository: Repository, facts: BucketFacts, ports: PosturePorts) -> list[Finding]:
+    """Whether a drill should have restored it by now, on S3's clock."""
+    first = ports.ledger.header(repository.repository, 1)
+    last = ports.drills.last_restored(repository.repository)
+    found = overdue(repository, first.recorded_at if first else None, last.ended_at if last else None, facts.read_at)
+    return [found] if found else []
+
+
+def _quarantine(
+    repository: Repository, facts: BucketFacts, where: Surroundings, ports: PosturePorts, reasons: dict[str, str]
+) -> list[Finding]:
+    """Whether hosts are denied to write, so that nobody forgets it."""
+    quarantine = Quarantine.of(repository, where.names, where.partition, where.account)
+    try:
+        attached = {each: ports.attached.of(each) for each in quarantine.attachable}
+    except NotListed as error:
+        reasons["quarantine"] = str(error)
+        return []
+    found = quarantine.finding(attached, facts.policy or (), facts.read_at)
+    return [found] if found else []
 
 
 def _granted(
@@ -198,7 +233,7 @@ def _report(verdict: Posture) -> dict[str, Any]:
 def _function() -> PostureFunction:
     environment = Environment.read()
     s3 = boto3.client("s3", config=CLIENT)
-    iam = IamRightsSimulator(boto3.client("iam", config=CLIENT))
+    iam = boto3.client("iam", config=CLIENT)
     analyzer = AccessAnalyzer(boto3.client("accessanalyzer", config=CLIENT))
     dynamodb = boto3.client("dynamodb", config=CLIENT)
     notifier = SnsNotifier(boto3.client("sns", config=CLIENT), environment.alerts)
@@ -206,13 +241,15 @@ def _function() -> PostureFunction:
     def ports(repository: Repository) -> PosturePorts:
         return PosturePorts(
             bucket=S3BucketFacts(s3, repository.bucket),
-            simulator=iam,
+            simulator=IamRightsSimulator(iam),
             analyzer=analyzer,
             history=DynamoPostureHistory(dynamodb, environment.operations),
             ledger=DynamoLedgerReader(dynamodb, environment.ledger),
             findings=DynamoCheckFindingLog(dynamodb, environment.operations),
             log=DynamoPostureLog(dynamodb, environment.operations),
             notifier=notifier,
+            drills=DynamoDrillReports(dynamodb, environment.operations),
+            attached=IamAttachedPolicies(iam),
         )
 
     return PostureFunction(read_bundled(), ports)

@@ -93,7 +93,7 @@ def bucket_policy(bucket: str, repositories: Sequence[Repository], where: Surrou
     """The statements for `bucket`, which holds `repositories`."""
     arn = f"arn:{where.partition}:s3:::{bucket}"
     return [
-        *_transport(arn),
+        *transport(arn),
         # One role destroys versions of repositories: promise P3. Of which, its own policy says.
         _deny_but(
             "DenyVersionDeletes",
@@ -128,7 +128,8 @@ def bucket_policy(bucket: str, repositories: Sequence[Repository], where: Surrou
     ]
 
 
-def _transport(arn: str) -> Iterable[Statement]:
+def transport(arn: str) -> Iterable[Statement]:
+    """Nobody without TLS 1.2, to a bucket or anything in it."""
     everything = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"]}
     yield {"Sid": "DenyPlainHttp", **everything, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     yield {"Sid": "DenyOldTls", **everything, "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}}

@@ -43,6 +43,14 @@ class Request(BaseModel):
     reason: Literal["schedule", "operator"]
 
 
+class RecordRequest(Request):
+    """The same to the step that records."""
+
+    at_once: bool = False
+    """Do not keep `min_interval` to the last recording: a restore in place waits for it. Nothing that a host sends
+    can say so."""
+
+
 class _FlatBody(BackupDone):
     event: Literal["backup done"]
 

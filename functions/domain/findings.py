@@ -42,6 +42,10 @@ class FindingId(StrEnum):
     # posture: the host's rights; beside them `host_may` makes an id for each action
     BUCKET_POLICY_GRANTS_HOST = "bucket-policy-grants-host"
     HOST_RIGHTS_NOT_JUDGED = "host-rights-not-judged"
+    # posture: quarantine
+    QUARANTINED = "quarantined"
+    # posture: restore drills
+    DRILL_OVERDUE = "drill-overdue"
     # consistent: is there a repository
     EMPTY_REPOSITORY = "empty-repository"
     NOT_A_RESTIC_REPOSITORY = "not-a-restic-repository"

@@ -35,6 +35,14 @@ class Names:
         """Bucket names are global, so this one carries the account and the region."""
         return f"{self.prefix}-records-{account}-{region}"
 
+    def drill_bucket(self, account: str, region: str) -> str:
+        """Where drills restore to; empties itself."""
+        return f"{self.prefix}-drill-{account}-{region}"
+
+    def drill_bucket_beside(self, records_bucket: str) -> str:
+        """The same, for who knows the records bucket's name only."""
+        return f"{self.prefix}-drill-{records_bucket.removeprefix(f'{self.prefix}-records-')}"
+
     def queue(self, repository: str) -> str:
         return f"{self.prefix}-{repository}"
 
@@ -63,6 +71,10 @@ class Names:
         return f"{self.prefix}-prune"
 
     @property
+    def drill_workflow(self) -> str:
+        return f"{self.prefix}-drill"
+
+    @property
     def ranges_workflow(self) -> str:
         return f"{self.prefix}-record-ranges"
 
@@ -82,6 +94,10 @@ class Names:
     def maintenance(self, repository: str) -> str:
         """The IAM user and the managed policy of whoever runs `restic forget --prune`."""
         return f"{self.prefix}-{repository}-maintenance"
+
+    def quarantine(self, repository: str) -> str:
+        """The managed policy that denies the principals of a repository to write, while it is attached to them."""
+        return f"{self.prefix}-{repository}-quarantine"
 
     def repository_parameter(self, repository: str) -> str:
         """The SSM parameter that tells the `rwm` command what is deployed."""

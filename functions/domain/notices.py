@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functions.domain.locks.report import LockReport
 from functions.domain.prune.approval import ShelvedPlan
 from functions.domain.prune.rules import Reason
+from functions.domain.restore.drill import DrillFailure, DrillReport
 from functions.domain.values import RepositoryName, Severity, zulu
 from functions.domain.verdict import CheckLevel, SeenFinding
 
@@ -32,8 +33,8 @@ class Notice:
 def notice_of(
     repository: RepositoryName, level: CheckLevel, findings: Sequence[SeenFinding], state: str | None = None
 ) -> Notice:
-    """What is new about `repository`: FAIL and HOLD findings, at least one, the worst first."""
-    worst = Severity.FAIL if any(each.severity is Severity.FAIL for each in findings) else Severity.HOLD
+    """What is new about `repository`: at least one finding, the worst first."""
+    worst = findings[0].severity
     ids = list(dict.fromkeys(each.id for each in findings))
     subject = f"RWM: {worst} {repository}: {', '.join(ids)}"
     if len(subject) > _LONGEST_SUBJECT:
@@ -45,9 +46,8 @@ def notice_of(
         + f"\n  {each.what}\n  What to do: {each.remedy}"
         for each in findings
     ]
-    meaning = "No prune runs" if worst is Severity.FAIL else "A prune waits for an approver"
     parts.append(
-        f"{meaning} until this is dealt with. What each finding means: docs/findings.md.\n\n"
+        f"{_MEANINGS[worst]} What each finding means: docs/findings.md.\n\n"
         f"  rwm check {repository} --level {level}\n"
         f"  rwm states {repository}"
     )
@@ -106,6 +106,48 @@ def lock_notice(report: LockReport, news: Sequence[SeenFinding]) -> Notice:
         attributes={"repository": report.repository, "severity": Severity.HOLD, "level": "locks"},
     )
 
+
+def drill_notice(report: DrillReport) -> Notice:
+    """A drill failed: a person has to look."""
+    repository, why = report.repository, report.why
+    if why is None:
+        raise ValueError("a drill that succeeded is told to nobody")
+    state = (
+        f"State {report.state[:12]}, cut at {zulu(report.cut_time)}" if report.state and report.cut_time else "No state"
+    )
+    when = f"{state}, from {zulu(report.started_at)} to {zulu(report.ended_at)}, execution {report.execution}."
+    parts = [
+        f"A restore drill of repository {repository} failed: {why.meaning}.\n{when}",
+        f"What to do: {_AFTER_A_DRILL[why]}. No prune waits for this.",
+        f"  rwm drill {repository} --list\n  rwm drill {repository}",
+    ]
+    severity = Severity.FAIL if why.of_the_repository else Severity.HOLD
+    return Notice(
+        subject=f"RWM: {severity} {repository}: restore drill failed: {why}"[:_LONGEST_SUBJECT],
+        body="\n\n".join(parts) + "\n",
+        attributes={"repository": repository, "severity": severity, "level": "drill"},
+    )
+
+
+_AFTER_A_DRILL: dict[DrillFailure, str] = {
+    DrillFailure.NO_GOOD_STATE: "`rwm timeline` shows what speaks against each; deal with the findings, then let "
+    "`rwm check` judge the newest",
+    DrillFailure.REFUSED: "the drill's report says why; the same would stop a true restore",
+    DrillFailure.INCOMPLETE: "the restore's report names each object: what is missing is gone from the repository, "
+    "what is unproven has to be looked at; `rwm check` judges the repository",
+    DrillFailure.DAMAGED: "`rwm check --level content` names them; back up anew, and restore an older state if "
+    "you need them",
+    DrillFailure.NOT_COMPLETE: "`rwm check --level complete` judges the repository in the same way; restore an older "
+    "state if you need it",
+    DrillFailure.NOT_JUDGED: "look at the execution of that name of the check workflow",
+    DrillFailure.BROKE: "look at the execution in Step Functions, and drill again",
+}
+
+_MEANINGS = {
+    Severity.FAIL: "No prune runs until this is dealt with.",
+    Severity.HOLD: "A prune waits for an approver until this is dealt with.",
+    Severity.NOTE: "No prune waits for this.",
+}
 
 _REASONS: dict[Reason, str] = {
     Reason.HIDDEN: "hidden for longer than the grace",

@@ -7,7 +7,8 @@ repository's bucket and prefix, to one target, or to one table; keys are relativ
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
@@ -28,8 +29,11 @@ from functions.domain.posture.news import LastPosture
 from functions.domain.prune.approval import Approval, ShelvedPlan
 from functions.domain.prune.deleting import DeleteOutcome, Doomed
 from functions.domain.prune.lease import Lease
+from functions.domain.quarantine import Principal
 from functions.domain.ranges import KeyRange
 from functions.domain.restic import FileType
+from functions.domain.restore.current import Current
+from functions.domain.restore.drill import DrillReport
 from functions.domain.state import Head, StateHeader
 from functions.domain.values import (
     AttemptId,
@@ -45,6 +49,10 @@ from functions.domain.values import (
     VersioningSeen,
 )
 from functions.domain.verdict import Judged, Verdict
+
+if TYPE_CHECKING:
+    # Its module reads plans through these ports.
+    from functions.domain.restore.report import RestoreReport
 
 # --- a protected repository's bucket ---------------------------------------------------------------
 
@@ -203,17 +211,79 @@ class TargetReader(Protocol):
         """The bytes of the current object, in pieces. Raises TargetMissing, TargetDenied, TargetGone."""
         ...
 
+    def sha256(self, key: ObjectKey) -> Digest:
+        """That of the bytes of the current object, which are read. Raises TargetMissing, TargetDenied, TargetGone."""
+        ...
+
+    def version(self, key: ObjectKey) -> VersionId:
+        """The version that is current under `key`. Raises TargetMissing, TargetDenied, TargetGone."""
+        ...
+
+
+class TargetFacts(Protocol):
+    """Needs s3:GetBucketObjectLockConfiguration on the target."""
+
+    def lock(self) -> "TargetLock":
+        """Raises TargetMissing, TargetDenied."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLock:
+    """Whether a bucket has Object Lock, and for how long it locks what brings no lock of its own."""
+
+    enabled: bool
+    default_days: int = 0
+
 
 class VersionCopier(Protocol):
-    """Needs s3:GetObjectVersion on the source and s3:PutObject on the target."""
+    """Needs s3:GetObjectVersion on the source and s3:PutObject on the target; for what S3 copies in parts alone,
+    s3:AbortMultipartUpload there; and to lock copies, s3:PutObjectRetention there."""
 
     def copy(self, version: ObjectVersion) -> Digest | None:
         """Copy exactly this version to its key in the target, on the server side.
 
         Returns the SHA-256 that S3 computed of the bytes it wrote; None where it computes none.
-        Raises VersionGone, TargetMissing, TargetDenied.
+        Raises VersionGone, Archived, TargetMissing, TargetDenied.
         """
         ...
+
+
+class CopyRehearsal(Protocol):
+    """Needs what VersionCopier needs."""
+
+    def rehearse(self, version: ObjectVersion) -> None:
+        """Ask for this copy under a condition that cannot hold, so that S3 judges who may do it, and writes nothing.
+
+        Raises what VersionCopier raises; of a denial, the message names the action and the bucket as S3 told them.
+        """
+        ...
+
+
+class Thawer(Protocol):
+    """Needs s3:RestoreObject on the source. It costs what S3 charges for bringing bytes back, and nothing else."""
+
+    def thaw(self, version: ObjectVersion) -> "Thaw":
+        """Ask S3 to bring exactly this version back from its archive class, for long enough to copy it; asking again
+        is no harm. Raises VersionGone, ThawRefused."""
+        ...
+
+
+class Thaw(StrEnum):
+    """How far a version is on its way back from an archive class."""
+
+    UNDER_WAY = "under way"
+    BACK = "back"
+    NOT_ARCHIVED = "not archived"
+    """It lies in a class that is read at any time."""
+
+
+class ThawRefused(Exception):
+    """S3 does not bring a version back; the message says why, and what would do."""
+
+
+class Archived(Exception):
+    """A pinned version lies in an archive class: nobody reads or copies it before it is thawed."""
 
 
 class TargetMissing(Exception):
@@ -680,7 +750,7 @@ class RetentionReader(Protocol):
 
 class RetentionSetter(Protocol):
     """Needs s3:PutObjectRetention. It never asks to bypass anything, so S3 refuses to shorten or soften a lock. Only
-    extend-retention receives one."""
+    extend-retention receives one of a repository's versions, and only copy-batch one of a target's."""
 
     def lock(self, key: ObjectKey, version_id: VersionId, until: datetime) -> None:
         """Put exactly this version under governance until `until`. Raises VersionGone, LockRefused."""
@@ -701,6 +771,33 @@ class LockReports(Protocol):
 
     def append(self, report: LockReport) -> None:
         """Write down what a run came to, in place of the last one's."""
+        ...
+
+
+# --- restore drills ----------------------------------------------------------------------------------
+
+
+class DrillReportReader(Protocol):
+    """Needs dynamodb:Query on operations."""
+
+    def last_restored(self, repository: RepositoryName) -> DrillReport | None:
+        """The newest drill that succeeded. Raises UnreadableDocument."""
+        ...
+
+
+class DrillReportLog(Protocol):
+    """Needs dynamodb:PutItem on operations, partitions `drill#*`."""
+
+    def append(self, report: DrillReport) -> None:
+        """Keep it; that of an execution which has one already stays as it is."""
+        ...
+
+
+class RestoreReports(Protocol):
+    """Needs dynamodb:Query on operations."""
+
+    def of(self, repository: RepositoryName, execution: str) -> "RestoreReport | None":
+        """What that execution of the restore workflow came to; strongly consistent. Raises UnreadableDocument."""
         ...
 
 
@@ -841,6 +938,60 @@ class LeaseLost(Exception):
 
 class StateHeld(Exception):
     """A person holds a state that was to be dropped; nothing was dropped."""
+
+
+# --- quarantine: whether those who back up may write ------------------------------------------------
+
+
+class AttachedPolicies(Protocol):
+    """Needs iam:ListAttachedUserPolicies and iam:ListAttachedRolePolicies on the principals."""
+
+    def of(self, principal: Principal) -> frozenset[str]:
+        """The ARNs of the managed policies that are attached to a principal of this account; of one that does not
+        exist, none. Raises NotListed."""
+        ...
+
+
+class NotListed(Exception):
+    """IAM did not say which policies a principal has; the message says why."""
+
+
+class BucketStatements(Protocol):
+    """Needs s3:GetBucketPolicy."""
+
+    def statements(self) -> Sequence[Statement]:
+        """Those of the bucket's policy; none where it has no policy."""
+        ...
+
+
+# --- putting back: what put-back alone may do, and what it looks at just before ---------------------
+
+
+class CurrentReader(Protocol):
+    """Needs s3:GetObject, and s3:ListBucket, without which what is hidden reads as denied."""
+
+    def current(self, key: ObjectKey) -> Current:
+        """What is current under `key` in this moment. Raises TargetDenied."""
+        ...
+
+
+class VersionReturner(Protocol):
+    """Needs s3:GetObjectVersion and s3:PutObject in the repositories. Only put-back has one."""
+
+    def put(self, version: ObjectVersion) -> Current:
+        """Copy exactly this version over what is current under its key, on the server side; what it wrote.
+
+        Raises VersionGone, TargetDenied.
+        """
+        ...
+
+
+class ObjectHider(Protocol):
+    """Needs s3:DeleteObject in the repositories. Only put-back has one."""
+
+    def hide(self, key: ObjectKey) -> None:
+        """Add a delete marker: every version stays. Raises TargetDenied."""
+        ...
 
 
 # --- the queue of a repository ---------------------------------------------------------------------

@@ -33,6 +33,12 @@ class Wish:
     newest_sent: datetime | None = None
     """When the newest event that the same state can answer was sent."""
     deliveries: int = 1
+    at_once: bool = False
+    """However short ago the last recording was."""
+
+    def interval(self, usual: timedelta) -> timedelta:
+        """How far from the last recording it has to keep; `usual` is the repository's `min_interval`."""
+        return timedelta(0) if self.at_once else usual
 
     @property
     def wants_quiet(self) -> bool:

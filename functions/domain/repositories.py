@@ -233,6 +233,12 @@ class Repository(BaseModel):
     migrations: Annotated[tuple[Migration, ...], Field(max_length=10)] = ()
     """When `restic migrate upgrade_repo_v2` may change `config`."""
     max_state_age: PositiveDuration = timedelta(days=2)
+    drill_schedule: MaybeSchedule = "rate(30 days)"
+    """Restore drills: the last good state is rebuilt in a bucket that empties itself, and proven."""
+    drill_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = 50 << 30
+    """A state with no more is drilled whole; of a larger one, all metadata and about so many bytes of packs."""
+    max_drill_age: PositiveDuration = timedelta(days=35)
+    """The last drill that succeeded may be so old; beyond it people are told, unless drill_schedule is never."""
     thresholds: Thresholds = Thresholds()
 
     restic_password_secret: Annotated[str, _arn_of("secretsmanager", r"secret:[\w/+=.@-]+")] | None = None
@@ -259,6 +265,16 @@ class Repository(BaseModel):
             raise ValueError(
                 f"lock_schedule is {self.lock_schedule}; it must come more often than every {_spell(longest)}, half "
                 "of lock_days"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _drills_come_in_time(self) -> Self:
+        every = _rate(self.drill_schedule) if self.drill_schedule is not None else None
+        if every is not None and every >= self.max_drill_age:
+            raise ValueError(
+                f"drill_schedule is {self.drill_schedule}; it must come more often than every "
+                f"{_spell(self.max_drill_age)}, which is max_drill_age"
             )
         return self
 
@@ -319,6 +335,8 @@ class Configuration(BaseModel):
     """Who may assume the operator role."""
     approvers: tuple[Person, ...] = ()
     """Who may assume the approver role, with MFA."""
+    downloaders: tuple[Person, ...] = ()
+    """Who may assume the downloader role: restore to a directory, which is to read all backups, still encrypted."""
     break_glass: Person | None = None
     """The one principal, beside RWM's own roles, that the denying bucket policies exempt."""
     deployer: Annotated[str, Field(pattern=r"^[\w+=,.@*-]{1,64}$")] = "cdk-hnb659fds-cfn-exec-role-*"
@@ -327,6 +345,12 @@ class Configuration(BaseModel):
         tuple[Annotated[str, AfterValidator(_bucket_pattern)], ...], Field(min_length=1, max_length=10)
     ] = ("rwm-restore-*",)
     """The buckets that a restore may write to."""
+    restore_kms_keys: Annotated[tuple[Annotated[str, _arn_of("kms", r"key/[\w-]+")], ...], Field(max_length=10)] = ()
+    """The keys that these buckets encrypt with, where they do not use one of S3's own."""
+    restore_parallel_batches: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Batches, of up to 500 objects each, that a restore into a bucket copies at once."""
+    restore_threads: Annotated[int, Field(ge=1, le=64)] = 16
+    """Objects that it copies at once of each of them."""
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 90
     repositories: Annotated[tuple[Repository, ...], Field(min_length=1, max_length=MOST_REPOSITORIES)]
 
@@ -356,12 +380,13 @@ class Configuration(BaseModel):
 
     @model_validator(mode="after")
     def _targets_are_elsewhere(self) -> Self:
-        # Of the records bucket's name, which ends with account and region, only the beginning is known here.
-        records = f"{self.names.prefix}-records-"
+        # Of our own buckets' names, which end with account and region, only the beginning is known here.
+        ours = [f"{self.names.prefix}-{bucket}-" for bucket in ("records", "drill")]
         for pattern in self.restore_targets:
             covered = [bucket for bucket in self.buckets if fnmatchcase(bucket, pattern)]
-            if records.startswith(pattern.partition("*")[0]) or pattern.startswith(records):
-                covered.append(f"{records}…")
+            covered += [
+                f"{own}…" for own in ours if own.startswith(pattern.partition("*")[0]) or pattern.startswith(own)
+            ]
             if covered:
                 raise ValueError(
                     f"restore_targets has {pattern}, which covers {covered[0]}: no restore may write there"

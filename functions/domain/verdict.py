@@ -201,12 +201,18 @@ def newest_outcomes(header: StateHeader, verdicts: Iterable[Verdict]) -> dict[Ch
     `verdicts` in any order; those of other states, and of restored copies, do not count. Of two of the same
     second the worse one counts.
     """
-    newest: dict[CheckLevel, tuple[datetime, int]] = {}
+    return {level: verdict.outcome for level, verdict in newest_verdicts(header, verdicts).items()}
+
+
+def newest_verdicts(header: StateHeader, verdicts: Iterable[Verdict]) -> dict[CheckLevel, Verdict]:
+    """The verdicts that `newest_outcomes` is made of, the shallowest level first."""
+    newest: dict[CheckLevel, tuple[datetime, int, Verdict]] = {}
     for verdict in verdicts:
         if verdict.state == header.id and verdict.target is None:
-            judged = (verdict.judged_at, _BEST_FIRST.index(verdict.outcome))
-            newest[verdict.level] = max(judged, newest.get(verdict.level, judged))
-    return {level: _BEST_FIRST[newest[level][1]] for level in CheckLevel if level in newest}
+            judged = (verdict.judged_at, _BEST_FIRST.index(verdict.outcome), verdict)
+            if verdict.level not in newest or judged[:2] > newest[verdict.level][:2]:
+                newest[verdict.level] = judged
+    return {level: newest[level][2] for level in CheckLevel if level in newest}
 
 
 def is_good(header: StateHeader, verdicts: Iterable[Verdict]) -> bool:

@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.domain.events import BadEvent, Request, read_event
+from functions.domain.events import BadEvent, RecordRequest, read_event
 from functions.domain.ports import MessageDelay
 from functions.domain.recording import Answered, NotYet, Outcome, Recorded, Refused, Wish
 from functions.domain.repositories import Configuration, Repository
@@ -63,9 +63,9 @@ class RecordFunction:
 
     def on_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Record for the Scheduler or an operator, and say what came of it."""
-        asked = Request.model_validate(request)
+        asked = RecordRequest.model_validate(request)
         repository = self.configuration.deployed(asked.repository, BadEvent, "nothing was recorded")
-        return report(self._record(repository, Wish(cause=Cause(reason=asked.reason))))
+        return report(self._record(repository, Wish(cause=Cause(reason=asked.reason), at_once=asked.at_once)))
 
     def _answer(self, message: SQSRecord, newest: datetime) -> None:
         repository = self._of_queue(message.event_source_arn)

@@ -130,7 +130,8 @@ def record(repository: Repository, wish: Wish, ports: RecordPorts) -> Outcome:
         finding = _versioning_finding(repository, versioning.status, now)
         return _refuse(finding, CheckLevel.POSTURE, head, ports)
     sent = wish.sent or now
-    decision = decide(sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet)
+    interval = wish.interval(repository.min_interval)
+    decision = decide(sent=sent, head=head, now=now, min_interval=interval, wants_quiet=wish.wants_quiet)
     if not isinstance(decision, Due):
         return decision
     large = ports.hand_over is not None and is_large(repository, _parent(head, ports))
@@ -166,7 +167,8 @@ def _under_lease(
     """What becomes of an attempt that is open. Raises TooLarge."""
     # Whoever had the lease until now may have recorded meanwhile: what answers this, or less than an interval ago.
     head = ports.ledger.head(repository.repository)
-    again = decide(sent=sent, head=head, now=now, min_interval=repository.min_interval, wants_quiet=wish.wants_quiet)
+    interval = wish.interval(repository.min_interval)
+    again = decide(sent=sent, head=head, now=now, min_interval=interval, wants_quiet=wish.wants_quiet)
     if not isinstance(again, Due):
         return again
     parent = _parent(head, ports)
@@ -449,7 +451,8 @@ def _function() -> RecordFunction:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
-    """Entry point: a queue's batch, or `{"repository": NAME, "reason": "schedule" | "operator"}`."""
+    """Entry point: a queue's batch, or `{"repository": NAME, "reason": "schedule" | "operator"}`, which may have
+    `"at_once": true`."""
     if "Records" in event:
         return _function().on_messages(event, context)
     return _function().on_request(event)

@@ -99,7 +99,7 @@ def _announced(request: StepRequest) -> StateHeader:
     environment = Environment.read()
     repository = protected_repository(configuration, request.repository)
     if request.target is not None:
-        check_target(request.target, configuration, environment.records)
+        check_target(request.target, configuration, environment.records, drill=request.drill)
     return announce(
         repository.repository,
         request.state,

@@ -1,4 +1,4 @@
-"""Third step of a restore: compare the target with the state, and report.
+"""Fourth step of a restore: compare the target with the state, and report.
 
 Permissions of `rwm-verify-restore`, and why:
 - s3:GetObject, s3:GetObjectVersion on `restores/*` of the records bucket: the plan, its batches, and what
@@ -10,11 +10,12 @@ A batch without a result that holds counts as failed, object by object: nothing 
 not compared.
 """
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -26,21 +27,24 @@ from functions.domain.batches import PlannedBatch
 from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ports import RecordReader, RecordWriter, ReportLog, TargetLister
 from functions.domain.restore.plan import RestorePlan, read_batch, read_plan, report_file, result_file
-from functions.domain.restore.proof import BatchResult, Kind, Trouble, trouble
-from functions.domain.restore.report import Found, RestoreReport, conclude, differences
+from functions.domain.restore.proof import BatchResult, Kind, trouble
+from functions.domain.restore.report import RestoreReport, conclude, differences, found_in
 from functions.domain.restore.request import ExecutionName
 from functions.domain.values import Digest, ObjectVersion, VersionGone, VersionId
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
 from functions.storage.operations import DynamoReportLog
 from functions.storage.records import S3RecordReader, S3RecordWriter
-from functions.storage.target import S3TargetLister
+from functions.storage.target import S3TargetLister, target_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 THREADS = 16
+AHEAD = 2 * THREADS
+"""Batches that are read before they are needed."""
+Read = TypeVar("Read")
 
 
 class VerifyRequest(Part):
@@ -64,39 +68,58 @@ def verify_restore(
     reports: ReportLog,
 ) -> RestoreReport:
     """Compare what the target holds with the state, write the report to both places, and return all of it."""
-    results, troubles = _results(stored, plan, execution)
-    found = Found(dict(lister.objects()))
-    if found.content_root != plan.content_root:
-        troubles += differences(found, _entries(stored, plan))
-    report = conclude(plan, execution, results, troubles, found, now)
+    found = found_in(lister.objects())
+    same = found.content_root == plan.content_root
+    troubles = iter(()) if same else differences(lister.objects(), _entries(stored, plan))
+    report = conclude(plan, execution, _results(stored, plan, execution), troubles, found, now)
     records.put(report_file(plan.digest, execution), report.canonical())
     reports.append(plan.repository, execution, report.shortened().canonical())
     return report
 
 
-def _results(stored: RecordReader, plan: RestorePlan, execution: str) -> tuple[list[BatchResult], list[Trouble]]:
-    """The results that hold, and a trouble for each object of the batches that have none."""
+def _results(stored: RecordReader, plan: RestorePlan, execution: str) -> Iterator[BatchResult]:
+    """What became of each batch; of those that have no result which holds, that each of its objects failed."""
 
-    def read(batch: PlannedBatch) -> tuple[list[BatchResult], list[Trouble]]:
+    def read(batch: PlannedBatch) -> BatchResult:
         try:
             result = BatchResult.parse(stored.get(result_file(plan.digest, execution, batch.number)))
         except (VersionGone, UnreadableDocument) as error:
             why = f"its batch {batch.number} has no result: {error}"
         else:
             if result.is_of(plan, execution, batch):
-                return [result], []
+                return result
             why = f"the result of its batch {batch.number} speaks of something else"
-        return [], [trouble(each.key, Kind.FAILED, why) for each in read_batch(stored, plan, batch.number)]
+        entries = read_batch(stored, plan, batch.number)
+        return BatchResult(
+            plan=plan.digest,
+            execution=execution,
+            number=batch.number,
+            batch=batch.digest,
+            proven=0,
+            copied=0,
+            copied_bytes=0,
+            skipped=0,
+            troubles=tuple(trouble(each.key, Kind.FAILED, why) for each in entries),
+        )
 
+    return _in_order(read, plan.batches)
+
+
+def _entries(stored: RecordReader, plan: RestorePlan) -> Iterator[ObjectVersion]:
+    for batch in _in_order(lambda planned: read_batch(stored, plan, planned.number), plan.batches):
+        yield from batch
+
+
+def _in_order(read: Callable[[PlannedBatch], Read], batches: Sequence[PlannedBatch]) -> Iterator[Read]:
+    """What `read` makes of each batch, in their order; some are read ahead, and no more are held."""
     with ThreadPoolExecutor(THREADS) as threads:
-        each = list(threads.map(read, plan.batches))
-    return [result for results, _ in each for result in results], [one for _, troubles in each for one in troubles]
-
-
-def _entries(stored: RecordReader, plan: RestorePlan) -> Iterable[ObjectVersion]:
-    with ThreadPoolExecutor(THREADS) as threads:
-        for batch in threads.map(lambda planned: read_batch(stored, plan, planned.number), plan.batches):
-            yield from batch
+        ahead: deque[Future[Read]] = deque()
+        for batch in batches:
+            ahead.append(threads.submit(read, batch))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 logger = Logger()
@@ -109,6 +132,11 @@ def _clients() -> "tuple[S3Client, DynamoDBClient]":
     return boto3.client("s3", config=CLIENT), boto3.client("dynamodb", config=CLIENT)
 
 
+@cache
+def _client_of(region: str) -> "S3Client":
+    return boto3.client("s3", region_name=region, config=CLIENT)
+
+
 def _verify(request: VerifyRequest) -> RestoreReport:
     """Wire the restore that `request` names to its target, and verify it."""
     s3, dynamodb = _clients()
@@ -119,7 +147,9 @@ def _verify(request: VerifyRequest) -> RestoreReport:
         plan,
         request.execution,
         datetime.now(UTC),
-        lister=S3TargetLister(s3, plan.target.bucket, plan.target.key_prefix),
+        lister=S3TargetLister(
+            target_client(s3, plan.target.bucket, _client_of), plan.target.bucket, plan.target.key_prefix
+        ),
         stored=stored,
         records=S3RecordWriter(s3, environment.records),
         reports=DynamoReportLog(dynamodb, environment.operations),

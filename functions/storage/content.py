@@ -21,7 +21,7 @@ from functions.domain.content.results import Sight
 from functions.domain.content.sets import DamagedVersions, VerifiedSet
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import NotRead
-from functions.domain.values import Digest, ObjectKey, RepositoryName, VersionId, zulu
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, VersionId, zulu
 from functions.storage import queries
 from functions.storage.aws import error_code
 from functions.storage.bucket import S3PinnedReader
@@ -93,7 +93,7 @@ class DynamoFirstSights:
         if (known := self._get(repository, sight)) is not None:
             return known
         item = {
-            **_sight_place(repository, sight),
+            **_sight_place(repository, name_of(sight)),
             "format": {"N": "1"},
             "key": {"S": sight.key},
             "version_id": {"S": sight.version_id},
@@ -106,24 +106,40 @@ class DynamoFirstSights:
         return self._get(repository, sight) or sight.sha256
 
     def _get(self, repository: RepositoryName, sight: Sight) -> Digest | None:
-        answer = self._client.get_item(TableName=self._table, Key=_sight_place(repository, sight), ConsistentRead=True)
-        item = answer.get("Item")
-        if item is None:
-            return None
-        if item.get("format") != {"N": "1"} or (item["key"]["S"], item["version_id"]["S"]) != name_of(sight):
-            raise UnreadableDocument(
-                f"a first sight of {repository} is of another version or format; nothing was decided; use a newer "
-                "version of RWM"
-            )
-        return Digest(item["sha256"]["S"])
+        return _seen(self._client, self._table, repository, name_of(sight))
+
+
+class DynamoSeenContent:
+    """What a check of content saw first, for who reads the same versions again. Needs dynamodb:GetItem."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def sha256(self, repository: RepositoryName, version: ObjectVersion) -> Digest | None:
+        """Of the bytes of a version; None: no check read it. Raises UnreadableDocument."""
+        return _seen(self._client, self._table, repository, (version.key, version.version_id))
 
 
 def _set_place(one: VerifiedSet) -> str:
     return f"verified#{one.generation:010d}#{one.digest[:32]}"
 
 
-def _sight_place(repository: RepositoryName, sight: Sight) -> dict[str, dict[str, str]]:
-    name = hashlib.sha256("\0".join(name_of(sight)).encode()).hexdigest()
+def _seen(client: "DynamoDBClient", table: str, repository: RepositoryName, version: VersionName) -> Digest | None:
+    place = _sight_place(repository, version)
+    item = client.get_item(TableName=table, Key=place, ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    if item.get("format") != {"N": "1"} or (item["key"]["S"], item["version_id"]["S"]) != version:
+        raise UnreadableDocument(
+            f"a first sight of {repository} is of another version or format; nothing was decided; use a newer "
+            "version of RWM"
+        )
+    return Digest(item["sha256"]["S"])
+
+
+def _sight_place(repository: RepositoryName, version: VersionName) -> dict[str, dict[str, str]]:
+    name = hashlib.sha256("\0".join(version).encode()).hexdigest()
     return {"pk": {"S": f"sight#{repository}"}, "sk": {"S": name}}
 
 

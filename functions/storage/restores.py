@@ -5,8 +5,8 @@
 | restore that is under way | `restoring#<repository>` | `<execution>` | which state, since when |
 | report | repository | `restore#<execution>` | canonical bytes, with the first troubles only |
 
-announce-restore puts the first and end-restore takes it away. Where no last step ran, lease-prune does once Step Functions
-says that the execution has ended. A report is appended by verify-restore (functions/storage/operations.py).
+announce-restore puts the first and end-restore takes it away. Where no last step ran, lease-prune does once Step
+Functions says that the execution has ended. A report is appended by verify-restore (functions/storage/operations.py).
 
 Security rules:
 - A restore is announced in one transaction with its state not being dropped.
@@ -114,7 +114,7 @@ class DynamoAnnouncedRestores:
 
 
 class DynamoRestoreReports:
-    """Reads the reports of restores over boto3. Needs dynamodb:Query."""
+    """RestoreReports over boto3, and all of them. Needs dynamodb:Query."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -122,13 +122,24 @@ class DynamoRestoreReports:
 
     def reports(self, repository: RepositoryName) -> tuple[RestoreReport, ...]:
         """The newest first, those of the first format, which have no time, last. Raises UnreadableDocument."""
-        found = []
-        for item in queries.items(self._client, self._table, repository, "restore#"):
-            report = RestoreReport.parse(bytes(item["report"]["B"]))
-            if (item["pk"]["S"], item["sk"]["S"]) != (report.repository, f"restore#{report.execution}"):
-                raise UnreadableDocument(f"operations holds a report of {report.execution} where it does not belong")
-            found.append(report)
+        found = map(_report, queries.items(self._client, self._table, repository, "restore#"))
         return tuple(sorted(found, key=lambda each: (each.verified_at or _LONG_AGO, each.execution), reverse=True))
+
+    def of(self, repository: RepositoryName, execution: str) -> RestoreReport | None:
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk = :sk",
+            ExpressionAttributeValues={":pk": {"S": repository}, ":sk": {"S": f"restore#{execution}"}},
+            ConsistentRead=True,
+        )
+        return next(map(_report, answer["Items"]), None)
+
+
+def _report(item: Item) -> RestoreReport:
+    report = RestoreReport.parse(bytes(item["report"]["B"]))
+    if (item["pk"]["S"], item["sk"]["S"]) != (report.repository, f"restore#{report.execution}"):
+        raise UnreadableDocument(f"operations holds a report of {report.execution} where it does not belong")
+    return report
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -249,8 +249,13 @@ def _restore(stage: Stage, state: dict[str, Any], source: Path) -> None:
     story, evidence = stage.story, stage.evidence
     story.chapter("Restore: the last good state, to a new bucket")
     stage.aws.client("s3").create_bucket(Bucket=TARGET)
+    asked = ("restore", "alpha", "last-good", "--to-bucket", TARGET)
+    refused = stage.rwm(*asked, expect=(2,))
+    story.good(f"refused at first: {refused['error']['message'].partition(';')[0]}")
+    foreseen = stage.rwm(*asked, "--with-revoked-keys", "--dry-run")
+    story.good(f"`--dry-run`: {foreseen['objects']} objects, {sum(foreseen['requests'].values())} requests")
     with evidence.step("restore"):
-        report = stage.rwm("restore", "alpha", "last-good", "--to-bucket", TARGET)
+        report = stage.rwm(*asked, "--with-revoked-keys")
     if report["state"] != state["id"]:
         raise DemoFailed(f"the last good state is {report['state']}, and the one before the attack is {state['id']}")
     if report["outcome"] != "restored" or report["proven"] != state["objects"]:
@@ -275,7 +280,7 @@ def _restore(stage: Stage, state: dict[str, Any], source: Path) -> None:
 
 
 def _nothing_was_lost(stage: Stage, before: dict[str, Any], after: dict[str, Any]) -> None:
-    again = stage.rwm("restore", "alpha", before["id"], "--to-bucket", TARGET)
+    again = stage.rwm("restore", "alpha", before["id"], "--to-bucket", TARGET, "--with-revoked-keys")
     if (again["copied"], again["skipped"]) != (0, before["objects"]):
         raise DemoFailed(f"a second restore of the same state copied {again['copied']} objects")
     stage.story.good("the same restore again copies nothing: everything is there and proven")

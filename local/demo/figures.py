@@ -23,7 +23,8 @@ REPORTED = {
 def write_figures(evidence: Evidence, path: Path, seconds: float) -> dict[str, Any]:
     """Derive the figures from the records on disk, check that they are what is promised, and write them."""
     denials = evidence.read("denials")
-    restores = [answer for answer in evidence.answers("rwm restore") if "error" not in answer]
+    # Neither what was refused nor the dry run has an outcome.
+    restores = [answer for answer in evidence.answers("rwm restore") if "outcome" in answer]
     of_alpha = [answer for answer in restores if answer["repository"] == "alpha"]
     first = of_alpha[0]
     diffs = [record for record in evidence.read("commands") if record["command"][0] == "diff"]

@@ -14,6 +14,7 @@ from functions.domain.posture.facts import LifecycleRule
 from functions.domain.posture.news import LastPosture, mark
 from functions.domain.repositories import Repository
 from functions.domain.values import RepositoryName
+from functions.storage.drills import DynamoDrillReports
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.operations import DynamoCheckFindingLog, DynamoPostureHistory, DynamoPostureLog
 from tests.check.world import World
@@ -53,6 +54,8 @@ class Function:
             findings=DynamoCheckFindingLog(self.dynamodb, "operations"),
             log=DynamoPostureLog(self.dynamodb, "operations"),
             notifier=self.world.notifier,
+            drills=DynamoDrillReports(self.dynamodb, "operations"),
+            attached=self.world.attached,
         )
 
     def last(self) -> LastPosture | None:

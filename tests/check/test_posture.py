@@ -1,13 +1,21 @@
 """The check of posture: what it gathers, what it makes of it, and in which order it writes it down."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from functions.domain.bucket_policy import Statement
+from functions.domain.ports import NotListed
 from functions.domain.posture.facts import LifecycleRule, ObjectLock, PublicAccess
 from functions.domain.posture.grants import for_hosts_alone, grants_to_ask_about
-from functions.domain.values import Versioning
+from functions.domain.quarantine import Principal
+from functions.domain.restore.drilled import conclude
+from functions.domain.values import AttemptId, Versioning
 from tests.check.world import World
+from tests.domain.judging import header
 from tests.domain.posture.buckets import ACCOUNT, HOST, surroundings
+from tests.drill.reports import drill, report
 from tests.fakes.faults import Crash, KillAt, nothing
 
 EXPIRING = LifecycleRule(id="tidy", expire_days=30)
@@ -243,3 +251,70 @@ def test_findings_are_written_before_the_posture_that_ends_their_drift(world: Wo
     outcome, digests, findings = world.kept[-1]
     assert (outcome, [each.partition("#")[0] for each in findings]) == ("fail", ["versioning-not-enabled", "drift"])
     assert digests == world.now.digests
+
+
+# --- restore drills ----------------------------------------------------------------------------------------
+
+
+def _recorded(world: World, days_ago: int) -> None:
+    """alpha's first state."""
+    recorded_at = world.now.read_at - timedelta(days=days_ago)
+    first = header().model_copy(update={"recorded_at": recorded_at, "repository": world.repository.repository})
+    world.ledger.begin(first.repository, AttemptId("attempt"), first.cut_time, recorded_at)
+    world.ledger.commit(first, AttemptId("attempt"), None)
+
+
+def test_a_repository_that_no_drill_restored_for_too_long_is_noted_and_told_once(world: World) -> None:
+    _recorded(world, 36)
+    verdict = world.check()
+    assert [(each.id, each.severity) for each in verdict.findings] == [("drill-overdue", "NOTE")]
+    assert verdict.outcome == "pass", "no prune waits for it"
+    assert world.notifier.subjects == ["RWM: NOTE alpha: drill-overdue"]
+    assert "No prune waits for this." in world.notifier.notices[0].body
+    world.change()
+    assert set(world.found()) == {"drill-overdue"}
+    assert len(world.notifier.notices) == 1
+
+
+def test_only_a_drill_that_succeeded_ends_it_and_the_next_time_it_is_news_again(world: World) -> None:
+    _recorded(world, 36)
+    world.check()
+    name, now = world.repository.repository, world.now.read_at
+    failed = conclude(drill(repository=name, chosen=None, restored=None), now - timedelta(hours=1))
+    world.drills.append(failed)
+    assert set(world.found()) == {"drill-overdue"}
+    succeeded = report().model_copy(update={"repository": name, "ended_at": now, "execution": "drill-2"})
+    world.drills.append(succeeded)
+    assert world.found() == {}
+    world.now = replace(world.now, read_at=now + timedelta(days=36))
+    assert set(world.found()) == {"drill-overdue"}
+    assert len(world.notifier.notices) == 2
+
+
+def test_a_young_repository_waits_for_no_drill(world: World) -> None:
+    _recorded(world, 34)
+    assert world.found() == {}
+
+
+def test_a_quarantine_is_noted_so_that_it_is_not_forgotten(world: World) -> None:
+    policy = frozenset([f"arn:aws:iam::{ACCOUNT}:policy/rwm-alpha-quarantine"])
+    assert "quarantined" not in world.found()
+    world.attached.policies = {HOST: policy}
+    assert "1 of 2 hosts" in world.found()["quarantined"].what
+    world.attached.policies = {HOST: policy, MAINTENANCE: policy}
+    verdict = world.check()
+    (noted,) = verdict.findings
+    assert "every host can neither write" in noted.what
+    assert "rwm unquarantine alpha" in noted.remedy
+    # No prune waits for it, and who did it knows.
+    assert (verdict.outcome, verdict.news) == ("pass", ())
+
+
+def test_where_iam_does_not_tell_who_is_in_quarantine_that_is_told_and_all_else_is_judged(world: World) -> None:
+    class Denied:
+        def of(self, principal: Principal) -> frozenset[str]:
+            raise NotListed(f"IAM denies to see the policies of {principal.arn}")
+
+    world.attached = Denied()  # type: ignore[assignment]
+    verdict = world.check()
+    assert (verdict.outcome, list(verdict.unread)) == ("pass", ["quarantine"])

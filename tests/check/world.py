@@ -13,6 +13,8 @@ from functions.domain.posture.news import LastPosture
 from functions.domain.repositories import Repository
 from functions.domain.values import Digest, Finding, RepositoryName
 from tests.domain.posture.buckets import alpha, good, surroundings
+from tests.fakes.drills import FakeDrills
+from tests.fakes.in_place import FakeAttachedPolicies
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.operations import FakeNotifier
 
@@ -38,6 +40,9 @@ class World:
     """What was appended, in order."""
     weighed: list[Sequence[Statement] | None] = field(default_factory=list)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    drills: FakeDrills = field(default_factory=FakeDrills)
+    attached: FakeAttachedPolicies = field(default_factory=FakeAttachedPolicies)
     now: BucketFacts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +57,10 @@ class World:
         self.now = replace(self.now, read_at=self.now.read_at + timedelta(days=1), **changed)  # type: ignore[arg-type]
 
     def check(self) -> Posture:
-        ports = PosturePorts(self, self, self, self, FakeLedger(), _Findings(self), _Log(self), self.notifier)
+        findings, log = _Findings(self), _Log(self)
+        ports = PosturePorts(
+            self, self, self, self, self.ledger, findings, log, self.notifier, self.drills, self.attached
+        )
         return check_posture(self.repository, self.where, ports)
 
     def found(self) -> dict[str, Finding]:

@@ -69,6 +69,8 @@ class FakeWorkflows:
     """Called with the execution's name when it was started."""
     on_end: Any = None
     """Called with the execution's name when the last look is given; a document it returns is the output."""
+    earlier: Mapping[str, Mapping[str, Any] | ClientError] = field(default_factory=dict)
+    """Executions that were there before, by name; what each look at them shows."""
 
     def start_execution(self, **request: Any) -> dict[str, Any]:
         self.started.append({**request, "input": json.loads(request["input"])})
@@ -77,6 +79,11 @@ class FakeWorkflows:
         return {"executionArn": request["stateMachineArn"].replace("stateMachine", "execution") + f":{request['name']}"}
 
     def describe_execution(self, executionArn: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        name = executionArn.rpartition(":")[2]
+        if (before := self.earlier.get(name)) is not None:
+            if isinstance(before, ClientError):
+                raise before
+            return before
         look, *rest = self.looks
         if rest:
             self.looks = rest

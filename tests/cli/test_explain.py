@@ -20,6 +20,8 @@ EVERY_COMMAND = [
     ("repositories",),
     ("connect", "alpha"),
     ("disconnect", "alpha", "--yes"),
+    ("quarantine", "alpha", "--yes"),
+    ("unquarantine", "alpha"),
     ("record", "alpha"),
     ("check", "alpha"),
     ("acknowledge", "alpha", "pack-overwritten", "--yes"),
@@ -29,6 +31,8 @@ EVERY_COMMAND = [
     ("diff", "alpha", "latest", "latest"),
     ("restore", "alpha", "latest", "--to-bucket", "rwm-restore-1"),
 ]
+
+DENIES = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}}'
 
 
 class Failing:
@@ -142,6 +146,7 @@ class TestEveryCommand:
     ) -> None:
         deployed.judge(deployed.record("alpha", [version("config")]), finding(evidence(pack("a"), "1")))
         deployed.aws.iam.create_user(UserName=NAMES.host("alpha"))
+        deployed.aws.iam.create_policy(PolicyName=NAMES.quarantine("alpha"), PolicyDocument=DENIES)
         deployed.lambda_.answer = lambda asked: {
             "outcome": "acknowledged" if "finding" in asked else "recorded",
             "verdict": asked.get("verdict"),

@@ -226,7 +226,7 @@ class TestTheEnd:
         assert result.exit_code == 1
         assert "not restored: state" in result.stdout
         assert "missing: config: its version is gone" in result.stdout
-        assert "gone for good from this state" in result.stdout
+        assert "What is missing is gone for good" in result.stdout
         assert "restic check" not in result.stdout
 
     def test_all_names_come_from_the_report_in_the_records_bucket(self, deployed: Deployed, state: StateHeader) -> None:
@@ -318,3 +318,163 @@ class TestTheEnd:
         result = restore(deployed)
         assert result.exit_code == 1
         assert "the records bucket has no restores/" in sentence(result)
+
+
+class TestWhatWasWished:
+    KEYS = tuple(sorted(named("keys", f"{each}") for each in range(12)))
+
+    def test_key_files_that_were_left_out_are_named_with_what_brings_them_back(
+        self, deployed: Deployed, state: StateHeader
+    ) -> None:
+        deployed.workflows.on_end = lambda name: deployed.report(state, TARGET, name, revoked=self.KEYS)
+        shown = restore(deployed).stdout
+        assert "12 key files were removed since that state and are left out; --with-revoked-keys restores" in shown
+        assert (shown.count("  keys/"), "  and 2 more; the report names all" in shown) == (10, True)
+
+    def test_key_files_that_came_back_and_locks_are_told(self, deployed: Deployed, state: StateHeader) -> None:
+        deployed.workflows.on_end = lambda name: deployed.report(
+            state, TARGET, name, reinstated=self.KEYS[:1], lock_days=30
+        )
+        result = restore(deployed)
+        assert result.exit_code == 0
+        assert "1 key files that were removed since that state came back, as --with-revoked-keys says" in result.stdout
+        assert "each copy is under governance for 30 days from when it was made" in result.stdout
+
+    def test_a_sample_is_never_called_the_state(self, deployed: Deployed, state: StateHeader) -> None:
+        deployed.workflows.on_end = lambda name: deployed.report(state, TARGET, name, sample=7)
+        assert "restored a sample (7 packs are left out) of state" in restore(deployed).stdout
+
+    def test_a_name_that_could_move_the_cursor_is_written_out(self, deployed: Deployed, state: StateHeader) -> None:
+        odd = "keys/\x1b[2J"
+        deployed.workflows.on_end = lambda name: deployed.report(state, TARGET, name, revoked=(ObjectKey(odd),))
+        shown = restore(deployed).stdout
+        assert "\x1b" not in shown
+        assert "keys/\\x1b[2J" in shown
+
+
+class TestWhatIsGone:
+    """Versions that the state pins and S3 no longer has: since when, and which states do without them."""
+
+    @pytest.fixture
+    def states(self, deployed: Deployed) -> list[StateHeader]:
+        kept, lost, another = (version(key, written=-9000) for key in ("config", pack("lost"), pack("another")))
+        return [
+            deployed.record("alpha", [kept], cut=-7200),
+            deployed.record("alpha", [kept, lost]),
+            deployed.record("alpha", [kept, lost, another], cut=60),
+            deployed.record("alpha", [kept, another], cut=120),
+        ]
+
+    def restored_without(self, deployed: Deployed, state: StateHeader, *keys: str) -> Any:
+        deployed.workflows.looks = [{"status": "FAILED", "error": "RestoreIncomplete"}]
+        deployed.workflows.on_end = lambda name: deployed.report(
+            state, TARGET, name, outcome="incomplete", troubles=[missing(key) for key in keys]
+        )
+        return restore(deployed, state=state.id)
+
+    def test_since_when_and_which_states_have_everything_is_told(
+        self, deployed: Deployed, states: list[StateHeader]
+    ) -> None:
+        first, chosen, newest_with_it, without = states
+        shown = self.restored_without(deployed, chosen, pack("lost")).stdout
+        assert (
+            f"{pack('lost')}: the newest state that names it is {newest_with_it.id[:12]} (cut "
+            f"{zulu(newest_with_it.cut_time)}); at the next, {without.id[:12]} (cut {zulu(without.cut_time)}), it was "
+            "hidden or replaced"
+        ) in shown
+        for other in (first, without):
+            command = f"rwm restore alpha {other.id[:12]} --to-bucket rwm-restore-1 --to-prefix here-{other.id[:12]}"
+            assert command in shown
+        for touched in (chosen, newest_with_it):
+            assert f"rwm restore alpha {touched.id[:12]} --to-bucket" not in shown
+
+    def test_where_every_state_names_it_that_is_told(self, deployed: Deployed, states: list[StateHeader]) -> None:
+        shown = self.restored_without(deployed, states[1], "config").stdout
+        assert f"{states[-1].id[:12]} (cut {zulu(states[-1].cut_time)}), and none is newer" in shown
+        assert "Every kept state names some of it" in shown
+
+    def test_a_dropped_state_is_not_offered(self, deployed: Deployed, states: list[StateHeader]) -> None:
+        first = states[0]
+        deployed.change_item(
+            NAMES.ledger,
+            "dropped#alpha",
+            "dropped#0000000001",
+            format={"N": "1"},
+            state={"S": first.id},
+            plan={"S": "0" * 64},
+            execution={"S": "prune-1"},
+            at={"S": zulu(NOON)},
+        )
+        result = self.restored_without(deployed, states[1], pack("lost"))
+        assert f"restore alpha {first.id[:12]}" not in result.stdout
+        assert f"restore alpha {states[3].id[:12]}" in result.stdout
+
+    def test_the_document_holds_it_too(self, deployed: Deployed, states: list[StateHeader]) -> None:
+        deployed.workflows.looks = [{"status": "FAILED", "error": "RestoreIncomplete"}]
+        deployed.workflows.on_end = lambda name: deployed.report(
+            states[1], TARGET, name, outcome="incomplete", troubles=[missing(pack("lost"))]
+        )
+        gone = document(restore(deployed, "--json", state=states[1].id))["gone"]
+        assert [each["key"] for each in gone["versions"]] == [pack("lost")]
+        assert (gone["before"]["state"], gone["after"]["state"], gone["more"]) == (states[0].id, states[3].id, 0)
+
+    def test_a_ledger_that_cannot_be_read_takes_nothing_from_the_report(
+        self, deployed: Deployed, states: list[StateHeader]
+    ) -> None:
+        for number in range(states[2].chunks.count):
+            self.lose_chunk(deployed, states[2], number)
+        result = self.restored_without(deployed, states[1], pack("lost"))
+        assert result.exit_code == 1
+        assert f"missing: {pack('lost')}: its version is gone" in result.stdout
+        assert "Since when is not known: chunk 0 of 1 of state" in result.stdout
+
+    @staticmethod
+    def lose_chunk(deployed: Deployed, state: StateHeader, number: int) -> None:
+        place = f"chunk#{state.chunks.attempt}#{number:06d}"
+        found = deployed.aws.dynamodb.scan(TableName=NAMES.ledger)["Items"]
+        for item in found:
+            if place in (item["pk"]["S"], item["sk"]["S"]):
+                deployed.change_item(NAMES.ledger, item["pk"]["S"], item["sk"]["S"])
+
+
+class TestWhatTheOwnerMustAllow:
+    WHY = "S3 denies s3:PutObject on rwm-restore-1; nothing was written; see docs/restoring.md"
+
+    def refused(self, deployed: Deployed, *more: str) -> Any:
+        deployed.workflows.looks = [{"status": "FAILED", "error": "RestoreRefused", "cause": self.WHY}]
+        return restore(deployed, *more)
+
+    def test_what_the_target_denies_is_shown_with_the_policy_that_allows_it(
+        self, deployed: Deployed, state: StateHeader
+    ) -> None:
+        result = self.refused(deployed)
+        assert result.exit_code == 2
+        assert self.WHY in sentence(result)
+        first, last = result.stderr.index("["), result.stderr.index("]\nand, if")
+        statements = json.loads(result.stderr[first : last + 1])
+        assert statements[-1] == {
+            "Sid": "RwmRestoreCopies",
+            "Effect": "Allow",
+            "Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/rwm-copy-batch"]},
+            "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+            "Resource": "arn:aws:s3:::rwm-restore-1/here/*",
+        }
+        assert "kms:GenerateDataKey" in result.stderr
+
+    def test_a_dry_run_tells_the_same(self, deployed: Deployed, state: StateHeader) -> None:
+        result = self.refused(deployed, "--dry-run")
+        assert (result.exit_code, self.WHY in sentence(result)) == (2, True)
+        assert "RwmRestoreCopies" in result.stderr
+
+    def test_another_refusal_has_nothing_to_do_with_an_owner(self, deployed: Deployed, state: StateHeader) -> None:
+        deployed.workflows.looks = [{"status": "FAILED", "error": "RestoreRefused", "cause": FULL}]
+        assert "RwmRestoreCopies" not in restore(deployed).stderr
+
+    def test_a_lock_needs_more(self, deployed: Deployed, state: StateHeader) -> None:
+        assert "s3:PutObjectRetention" in self.refused(deployed, "--lock", "30").stderr
+        assert "s3:PutObjectRetention" not in self.refused(deployed).stderr
+
+    def test_a_program_reads_the_refusal_alone(self, deployed: Deployed, state: StateHeader) -> None:
+        result = self.refused(deployed, "--json")
+        assert document(result)["error"]["message"] == self.WHY
+        assert "RwmRestoreCopies" not in result.stderr

@@ -5,14 +5,26 @@ same rules over these and over functions/storage.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
+from functions.domain.batches import sha256_of
 from functions.domain.columns import Columns
-from functions.domain.ports import Anchor, TargetChanged, TargetDenied, TargetGone, TargetMissing
+from functions.domain.ports import (
+    Anchor,
+    Archived,
+    TargetChanged,
+    TargetDenied,
+    TargetGone,
+    TargetLock,
+    TargetMissing,
+    Thaw,
+    ThawRefused,
+)
 from functions.domain.restic import FileType
+from functions.domain.restore.request import Tier
 from functions.domain.state import Head
 from functions.domain.values import (
     DeleteMarker,
@@ -32,6 +44,8 @@ from tests.fakes.s3_access import OWNER
 from tests.fakes.s3_checksums import FULL_OBJECT, decoded
 from tests.fakes.s3_errors import (
     AccessDenied,
+    InvalidArgument,
+    InvalidObjectState,
     InvalidRange,
     InvalidRequest,
     MethodNotAllowed,
@@ -40,8 +54,9 @@ from tests.fakes.s3_errors import (
     NoSuchVersion,
     ObjectLockConfigurationNotFound,
     PreconditionFailed,
+    RestoreAlreadyInProgress,
 )
-from tests.fakes.s3_model import Version
+from tests.fakes.s3_model import Attributes, LockMode, Retention, Version
 
 SHA256 = Integrity(algorithm="SHA256")
 
@@ -115,6 +130,19 @@ class FakePinnedReader:
 
 
 @dataclass(frozen=True, slots=True)
+class FakeThawedReader:
+    """PinnedReader that says what lies in an archive class."""
+
+    pinned: FakePinnedReader
+
+    def read(self, key: ObjectKey, version_id: VersionId) -> Iterator[bytes]:
+        try:
+            return self.pinned.read(key, version_id)
+        except InvalidObjectState as error:
+            raise Archived(f"{key} lies in an archive class") from error
+
+
+@dataclass(frozen=True, slots=True)
 class FakeRangedReader:
     """RangedReader of pinned versions."""
 
@@ -175,6 +203,57 @@ class FakeTargetReader:
         with _translated(self.bucket, "s3:GetObject", key):
             return _pieces(self.s3.get(self.bucket, self.key_prefix + key, by=self.by).body)
 
+    def sha256(self, key: ObjectKey) -> Digest:
+        return sha256_of(self.read(key))
+
+    def version(self, key: ObjectKey) -> VersionId:
+        with _translated(self.bucket, "s3:GetObject", key):
+            return VersionId(self.s3.head(self.bucket, self.key_prefix + key, by=self.by).version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeTargetFacts:
+    """TargetFacts."""
+
+    s3: FakeS3
+    bucket: str
+    by: str = OWNER
+
+    def lock(self) -> TargetLock:
+        try:
+            with _translated(self.bucket, "s3:GetBucketObjectLockConfiguration"):
+                default = self.s3.get_lock_configuration(self.bucket, by=self.by)
+        except ObjectLockConfigurationNotFound:
+            return TargetLock(enabled=False)
+        return TargetLock(enabled=True, default_days=default.days if default else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeThawer:
+    """Thawer."""
+
+    s3: FakeS3
+    bucket: str
+    key_prefix: str
+    tier: Tier
+    by: str = OWNER
+
+    def thaw(self, version: ObjectVersion) -> Thaw:
+        name = self.key_prefix + version.key
+        try:
+            back = self.s3.thaw(self.bucket, name, version.version_id, days=7, tier=self.tier, by=self.by)
+        except RestoreAlreadyInProgress:
+            return Thaw.UNDER_WAY
+        except InvalidObjectState:
+            return Thaw.NOT_ARCHIVED
+        except (NoSuchVersion, NoSuchKey, MethodNotAllowed) as error:
+            raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
+        except AccessDenied as error:
+            raise ThawRefused(f"S3 denies s3:RestoreObject on {self.bucket}") from error
+        except InvalidArgument as error:
+            raise ThawRefused("S3 knows no Expedited for its class; ask again with --thaw Standard") from error
+        return Thaw.BACK if back else Thaw.UNDER_WAY
+
 
 @dataclass(frozen=True, slots=True)
 class FakeTargetRangedReader:
@@ -205,7 +284,7 @@ class FakeTargetRangedReader:
 
 @dataclass(frozen=True, slots=True)
 class FakeVersionCopier:
-    """VersionCopier."""
+    """VersionCopier and CopyRehearsal."""
 
     s3: FakeS3
     source_bucket: str
@@ -213,25 +292,37 @@ class FakeVersionCopier:
     source_key_prefix: str = ""
     target_key_prefix: str = ""
     by: str = OWNER
+    locked_until: datetime | None = None
 
     def copy(self, version: ObjectVersion) -> Digest | None:
-        source = (self.source_bucket, self.source_key_prefix + version.key, version.version_id)
         with _translated(self.target_bucket, "s3:PutObject (or s3:GetObjectVersion on the source)"):
-            try:
-                copied = self.s3.copy(
-                    source,
-                    self.target_bucket,
-                    self.target_key_prefix + version.key,
-                    checksum_algorithm="SHA256",
-                    by=self.by,
-                )
-            except (NoSuchVersion, NoSuchKey) as error:
-                raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
-            except InvalidRequest as error:
-                if "delete marker" not in error.message:
-                    raise
-                raise VersionGone(f"{version.key} version {version.version_id} is a delete marker") from error
-        return _whole_sha256(copied)
+            return _whole_sha256(self._copy(version))
+
+    def rehearse(self, version: ObjectVersion) -> None:
+        with suppress(PreconditionFailed), _translated(self.target_bucket, "s3:PutObject"):
+            self._copy(version, source_etag="no such ETag")
+
+    def _copy(self, version: ObjectVersion, source_etag: str = "") -> Version:
+        source = (self.source_bucket, self.source_key_prefix + version.key, version.version_id)
+        locked = Retention(LockMode.GOVERNANCE, self.locked_until) if self.locked_until else None
+        try:
+            return self.s3.copy(
+                source,
+                self.target_bucket,
+                self.target_key_prefix + version.key,
+                Attributes(retention=locked),
+                checksum_algorithm="SHA256",
+                source_etag=source_etag,
+                by=self.by,
+            )
+        except (NoSuchVersion, NoSuchKey) as error:
+            raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
+        except InvalidObjectState as error:
+            raise Archived(f"{version.key} lies in an archive class") from error
+        except InvalidRequest as error:
+            if "delete marker" not in error.message:
+                raise
+            raise VersionGone(f"{version.key} version {version.version_id} is a delete marker") from error
 
 
 @dataclass(frozen=True, slots=True)

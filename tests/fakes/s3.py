@@ -16,7 +16,7 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -55,6 +55,7 @@ from tests.fakes.s3_errors import (
     ObjectLockConfigurationNotFound,
     ObjectProtected,
     PreconditionFailed,
+    RestoreAlreadyInProgress,
     S3Error,
 )
 from tests.fakes.s3_model import (
@@ -134,6 +135,8 @@ class FakeS3:
         self.limits = limits or Limits()
         self.access = Access()
         self.hook: Hook = nothing
+        self.thaw_takes = timedelta(0)
+        """From a RestoreObject until the bytes can be read; minutes to two days on AWS."""
         self._denied_batches_fail_whole = denied_batches_fail_whole
         self._random = random.Random(seed)
         self._buckets: dict[str, Bucket] = {}
@@ -168,7 +171,9 @@ class FakeS3:
         """The bucket's region."""
         with self._operation("HeadBucket", name, by=by):
             bucket = self._bucket(name)
-            self._authorize(by, "s3:ListBucket", name)
+            if not self.access.permits(by, "s3:ListBucket", name):
+                # Where a bucket is, S3 tells everybody.
+                raise AccessDenied(headers={"x-amz-bucket-region": bucket.region})
             return bucket.region
 
     def get_location(self, name: str, *, by: str = OWNER) -> str:
@@ -279,8 +284,9 @@ class FakeS3:
         """
         with self._operation("CopyObject", bucket, key, by):
             target = self._bucket(bucket)
-            original = self._copy_source(by, source, source_etag)
+            # Who may not write learns nothing of the source, not even whether it meets a condition.
             self._authorize_write(by, target, key, attributes)
+            original = self._copy_source(by, source, source_etag)
             self._check_attributes(target, key, attributes)
             if original.size > self.limits.copy_bytes:
                 raise InvalidRequest(
@@ -483,15 +489,28 @@ class FakeS3:
             self._authorize(by, "s3:GetObjectLegalHold", bucket, key)
             return self._lockable(target, key, version_id).legal_hold
 
-    def thaw(self, bucket: str, key: str, version_id: str, days: int, *, by: str = OWNER) -> None:
-        """RestoreObject: make archived bytes readable for `days`, at once."""
+    def thaw(
+        self, bucket: str, key: str, version_id: str, days: int, *, tier: str = "Standard", by: str = OWNER
+    ) -> bool:
+        """RestoreObject: make archived bytes readable for `days` once `thaw_takes` is over. True: they were already,
+        and their days begin anew."""
         with self._operation("RestoreObject", bucket, key, by):
             target = self._bucket(bucket)
             self._authorize(by, "s3:RestoreObject", bucket, key)
-            version = self._find(by, target, key, version_id)
+            version, now = self._find(by, target, key, version_id), self.clock.now()
             if version.storage_class not in ARCHIVE_CLASSES:
                 raise InvalidObjectState("Restore is not allowed for the object's current storage class")
-            target.replace(version, replace(version, thawed_until=self.clock.now() + timedelta(days=days)))
+            if tier not in ("Expedited", "Standard", "Bulk"):
+                raise MalformedXML
+            if tier == "Expedited" and version.storage_class == "DEEP_ARCHIVE":
+                raise InvalidArgument("Retrieval option is not supported by this storage class")
+            if version.thawed_from is not None and now < version.thawed_from:
+                raise RestoreAlreadyInProgress
+            back = not version.is_frozen(now)
+            begins = now if back else now + self.thaw_takes
+            thawed = replace(version, thawed_from=begins, thawed_until=begins + timedelta(days=days))
+            target.replace(version, thawed)
+            return back
 
     def transition(self, bucket: str, key: str, storage_class: str) -> None:
         """What a lifecycle rule does to the current version: the same version, in another class."""
@@ -555,13 +574,14 @@ class FakeS3:
         *,
         first: int = 0,
         last: int | None = None,
+        source_etag: str = "",
         by: str = OWNER,
     ) -> Part:
         """A part whose bytes are `source`'s from `first` to `last`, both included."""
         with self._operation("UploadPartCopy", bucket, key, by):
             target = self._bucket(bucket)
-            original = self._copy_source(by, source, "")
             self._authorize(by, "s3:PutObject", bucket, key)
+            original = self._copy_source(by, source, source_etag)
             if last is not None and last >= original.size:
                 raise InvalidRange
             body = original.body[first : None if last is None else last + 1]
@@ -579,15 +599,21 @@ class FakeS3:
         upload_id: str,
         parts: Sequence[tuple[int, str]],
         *,
+        checksums: Mapping[int, str] | None = None,
         when: Precondition = ALWAYS,
         by: str = OWNER,
     ) -> Version:
-        """Make the listed (number, ETag) parts one version, placed where the initiation says."""
+        """Make the listed (number, ETag) parts one version, placed where the initiation says.
+
+        `checksums`: those of the parts as the writer repeats them; None: not compared.
+        """
         with self._operation("CompleteMultipartUpload", bucket, key, by):
             target = self._bucket(bucket)
             self._authorize(by, "s3:PutObject", bucket, key)
             upload = self._upload(target, key, upload_id)
             chosen = self._chosen_parts(upload, parts)
+            if checksums is not None:
+                _check_part_checksums(upload, chosen, checksums)
             self._check_precondition(target, key, when)
             del target.uploads[upload_id]
             bodies = [part.body for part in chosen]
@@ -911,6 +937,22 @@ def verified(body: bytes, integrity: Integrity) -> dict[str, str]:
     if integrity.value and integrity.value != actual:
         raise BadDigest(f"The {integrity.algorithm} you specified did not match the calculated checksum.")
     return {integrity.algorithm: actual}
+
+
+def _check_part_checksums(upload: Upload, parts: Sequence[Part], repeated: Mapping[int, str]) -> None:
+    """Who asked for a checksum of the parts' checksums has to repeat each of them."""
+    name = upload.checksum_algorithm
+    if not name or upload.checksum_type == s3_checksums.FULL_OBJECT:
+        return
+    for part in parts:
+        if part.number not in repeated:
+            raise InvalidRequest(
+                f"The upload was created using a {name.lower()} checksum. The complete request must include the "
+                "checksum for each part. It was missing for part "
+                f"{part.number} in the request."
+            )
+        if repeated[part.number] != part.checksums.get(name):
+            raise InvalidPart
 
 
 def _upload_checksums(upload: Upload, bodies: Sequence[bytes]) -> dict[str, str]:

@@ -135,6 +135,18 @@ class InvalidObjectState(S3Error):
     default_message = "The operation is not valid for the object's storage class"
 
 
+class RestoreAlreadyInProgress(S3Error):
+    code = "RestoreAlreadyInProgress"
+    status = 409
+    default_message = "Object restore is already in progress"
+
+
+class GlacierExpeditedRetrievalNotAvailable(S3Error):
+    code = "GlacierExpeditedRetrievalNotAvailable"
+    status = 503
+    default_message = "Glacier expedited retrievals are currently not available, please try again later"
+
+
 class InvalidRequest(S3Error):
     code = "InvalidRequest"
     status = 400

@@ -113,6 +113,8 @@ class Version:
     customer_key_md5: str = ""
     parts: int = 0
     """How many parts a multipart upload had; 0 for a single PUT."""
+    thawed_from: datetime | None = None
+    """None: nobody asked for a thaw. Before it, one is under way."""
     thawed_until: datetime | None = None
 
     @property
@@ -132,7 +134,9 @@ class Version:
         """Whether its bytes are in an archive class and not thawed at `now`."""
         if self.storage_class not in ARCHIVE_CLASSES:
             return False
-        return self.thawed_until is None or self.thawed_until <= now
+        if self.thawed_from is None or self.thawed_until is None:
+            return True
+        return not self.thawed_from <= now < self.thawed_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 from tests.fakes import s3_wire, s3_xml
 from tests.fakes.s3 import FakeS3, verified
-from tests.fakes.s3_checksums import COMPOSITE
+from tests.fakes.s3_checksums import ALGORITHMS, COMPOSITE
 from tests.fakes.s3_errors import (
     InvalidArgument,
     InvalidRange,
@@ -377,11 +377,19 @@ def _delete_objects(fake: FakeS3, request: Request) -> Answer:
 def _thaw(fake: FakeS3, request: Request) -> Answer:
     request.refuse_unknown(*CHECKSUM_HEADERS)
     request.refuse_unknown_query("restore", "versionId")
-    days = s3_xml.parse(request.body, "RestoreRequest").text("Days")
+    root = s3_xml.parse(request.body, "RestoreRequest")
+    days, job = root.text("Days"), root.child("GlacierJobParameters")
     if not days.isdecimal():
         raise MalformedXML
-    fake.thaw(request.bucket, request.key, request.query.get("versionId", ""), int(days), by=request.access_key)
-    return Answer(202)
+    back = fake.thaw(
+        request.bucket,
+        request.key,
+        request.query.get("versionId", ""),
+        int(days),
+        tier=job.text("Tier", "Standard") if job else "Standard",
+        by=request.access_key,
+    )
+    return Answer(200 if back else 202)
 
 
 # --- locks -----------------------------------------------------------------------------------------
@@ -480,7 +488,7 @@ def _upload_part(fake: FakeS3, request: Request) -> Answer:
 
 
 def _upload_part_copy(fake: FakeS3, request: Request) -> Answer:
-    request.refuse_unknown("x-amz-copy-source", "x-amz-copy-source-range")
+    request.refuse_unknown("x-amz-copy-source", "x-amz-copy-source-range", "x-amz-copy-source-if-match")
     request.refuse_unknown_query("uploadId", "partNumber")
     wanted = s3_wire.byte_range(request.headers.get("x-amz-copy-source-range", ""))
     first, last = wanted or (0, None)
@@ -492,6 +500,7 @@ def _upload_part_copy(fake: FakeS3, request: Request) -> Answer:
         _part_number(request),
         first=first or 0,
         last=last,
+        source_etag=request.headers.get("x-amz-copy-source-if-match", "").strip('"'),
         by=request.access_key,
     )
     return Answer(body=s3_xml.part_copied(part))
@@ -505,11 +514,18 @@ def _complete_upload(fake: FakeS3, request: Request) -> Answer:
     if not all(number.isdecimal() for number in numbers):
         raise MalformedXML
     etags = [part.text("ETag") for part in root.children("Part")]
+    sums = {
+        int(part.text("PartNumber")): value
+        for part in root.children("Part")
+        for name in ALGORITHMS
+        if (value := part.text(f"Checksum{name}"))
+    }
     version = fake.complete_multipart_upload(
         request.bucket,
         request.key,
         request.query["uploadId"],
         list(zip(map(int, numbers), etags, strict=True)),
+        checksums=sums,
         when=s3_wire.precondition(request),
         by=request.access_key,
     )

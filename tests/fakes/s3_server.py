@@ -40,6 +40,15 @@ class S3Server:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def requests(self) -> int:
+        """Answered so far, or about to be."""
+        return self._server.requests
+
+    def hang_up(self) -> None:
+        """End every connection, as a server does with those on which nobody has asked for a while."""
+        self._server.hang_up()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -1,6 +1,6 @@
 """Runs a workflow's definition in memory, with answers for its steps: which states it enters, and how it ends.
 
-Only what the workflows use: JSONata's Pass, Choice, Task, Map and Fail, Assign, Output and Catch; no retries.
+Only what the workflows use: JSONata's Pass, Choice, Wait, Task, Map and Fail, Assign, Output and Catch; no retries.
 """
 
 import json
@@ -60,6 +60,9 @@ class Execution:
                 return next(chosen, state["Default"]), given
             case "Pass":
                 return self._leave(state, {"input": given}, given)
+            case "Wait":
+                self.asked[name] = self._filled(state["Timestamp"], {"input": given})
+                return self._leave(state, {"input": given}, given)
             case _:
                 return self._work(name, state, given)
 
@@ -102,8 +105,9 @@ class Execution:
 
     def _evaluated(self, expression: str, states: Mapping[str, Any]) -> Any:
         context = {
-            "Execution": {"Name": "execution-1"},
+            "Execution": {"Name": "execution-1", "StartTime": "2026-11-21T12:00:00.123Z"},
             "Map": {"Item": {"Value": "batch-1"}},
+            "State": {"EnteredTime": "2026-11-21T13:00:00.456Z"},
             "Task": {"Token": "task-token"},
         }
         compiled = Jsonata(expression)

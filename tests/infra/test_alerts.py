@@ -28,7 +28,7 @@ def test_nobody_publishes_but_the_steps_that_judge_or_ask(shipped: Assembly) -> 
     assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sns:Publish")
     steps = (
         *("record", "close-recording", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
-        *("ask-approval", "verify-prune", "extend-retention"),
+        *("ask-approval", "verify-prune", "extend-retention", "conclude-drill"),
     )
     assert others["Condition"] == {
         "ArnNotEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/rwm-{step}" for step in steps]},

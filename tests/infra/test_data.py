@@ -15,6 +15,7 @@ from tests.infra.templates import Assembly
 
 KNOWN_IDS = Path(__file__).with_name("stateful_ids.json")
 BUCKETS = ("rwm-demo-alpha", "rwm-demo-beta", "rwm-records-123456789012-eu-central-1")
+SCRATCH = "rwm-drill-123456789012-eu-central-1"
 KEPT = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::DynamoDB::GlobalTable")
 
 
@@ -30,7 +31,7 @@ def test_buckets_their_policies_and_tables_outlive_their_stack(shipped: Assembly
         for logical_id, resource in shipped.data.resources.items()
         if resource["Type"] in KEPT
     }
-    assert len(kept) == 8
+    assert len(kept) == 10
     assert set(kept.values()) == {("Retain", "Retain")}
 
 
@@ -117,6 +118,38 @@ def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads_and_l
         assert only["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": roles}}
 
 
+def test_the_bucket_of_drills_keeps_nothing_for_longer_than_a_day(shipped: Assembly) -> None:
+    (bucket,) = [each for _, each in shipped.of_type("AWS::S3::Bucket") if each["BucketName"] == SCRATCH]
+    assert bucket["LifecycleConfiguration"]["Rules"] == [
+        {
+            "Id": "Empty",
+            "Status": "Enabled",
+            "ExpirationInDays": 1,
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
+    ]
+    # With either, what lifecycle deletes would stay.
+    assert not {"VersioningConfiguration", "ObjectLockEnabled", "ObjectLockConfiguration"} & set(bucket)
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert encryption["BlockedEncryptionTypes"] == {"EncryptionType": ["SSE-C"]}
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_only_the_step_that_copies_writes_to_the_bucket_of_drills_and_nobody_without_tls(shipped: Assembly) -> None:
+    statements = {each["Sid"]: each for each in _policy(shipped, SCRATCH)}
+    assert set(statements) == {"DenyPlainHttp", "DenyOldTls", "OnlyCopyWrites"}
+    assert all(each["Effect"] == "Deny" and each["Principal"] == "*" for each in statements.values())
+    where = [f"arn:aws:s3:::{SCRATCH}", f"arn:aws:s3:::{SCRATCH}/*"]
+    assert (statements["DenyPlainHttp"]["Action"], statements["DenyPlainHttp"]["Resource"]) == ("s3:*", where)
+    assert statements["DenyPlainHttp"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    only = statements["OnlyCopyWrites"]
+    assert (only["Action"], only["Resource"]) == ("s3:PutObject", where[1])
+    copy_batch = f"arn:aws:iam::{ACCOUNT}:role/rwm-copy-batch"
+    assert only["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [copy_batch]}}
+
+
 @pytest.mark.parametrize("name", ["rwm-ledger", "rwm-operations"])
 def test_a_table_can_be_recovered_and_not_be_deleted(shipped: Assembly, name: str) -> None:
     (table,) = [each for _, each in shipped.of_type("AWS::DynamoDB::GlobalTable") if each["TableName"] == name]
@@ -143,11 +176,11 @@ def test_nothing_is_created_for_an_adopted_bucket_or_a_given_principal(tmp_path:
     outdir = tmp_path / "cdk.out"
     compose(configuration, context={"aws:cdk:bundling-stacks": []}, outdir=str(outdir)).synth()
     assembly = Assembly.read(outdir)
-    assert [each["BucketName"] for _, each in assembly.of_type("AWS::S3::Bucket")] == [BUCKETS[2]]
+    assert [each["BucketName"] for _, each in assembly.of_type("AWS::S3::Bucket")] == [BUCKETS[2], SCRATCH]
     assert list(assembly.of_type("AWS::IAM::User")) == []
     policies = {each["ManagedPolicyName"]: each for _, each in assembly.of_type("AWS::IAM::ManagedPolicy")}
-    assert set(policies) == {"rwm-theirs-host", "rwm-theirs-maintenance"}
-    for policy in policies.values():
+    assert set(policies) == {"rwm-theirs-host", "rwm-theirs-maintenance", "rwm-theirs-quarantine"}
+    for policy in (policies["rwm-theirs-host"], policies["rwm-theirs-maintenance"]):
         key = [each for each in policy["PolicyDocument"]["Statement"] if "kms" in str(each["Action"])]
         assert [(each["Action"], each["Resource"]) for each in key] == [
             (["kms:Decrypt", "kms:GenerateDataKey"], "arn:aws:kms:eu-central-1:123456789012:key/theirs")

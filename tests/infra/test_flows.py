@@ -39,10 +39,17 @@ HANDLERS = {
     "rwm-extend-retention": ("functions.locks.extend_retention.handler", 15 * MINUTES),
     "rwm-announce-restore": ("functions.restore.announce.handler", 1 * MINUTES),
     "rwm-plan-restore": ("functions.restore.plan.handler", 15 * MINUTES),
+    "rwm-thaw-batch": ("functions.restore.thaw.handler", 15 * MINUTES),
     "rwm-copy-batch": ("functions.restore.copy.handler", 15 * MINUTES),
     "rwm-verify-restore": ("functions.restore.verify.handler", 15 * MINUTES),
+    "rwm-plan-in-place": ("functions.restore.plan_in_place.handler", 15 * MINUTES),
+    "rwm-put-back": ("functions.restore.put_back.handler", 15 * MINUTES),
+    "rwm-verify-in-place": ("functions.restore.verify_in_place.handler", 15 * MINUTES),
     "rwm-end-restore": ("functions.restore.end.handler", 1 * MINUTES),
+    "rwm-choose-drill": ("functions.drill.choose.handler", 1 * MINUTES),
+    "rwm-conclude-drill": ("functions.drill.conclude.handler", 1 * MINUTES),
 }
+WORKFLOWS = ("rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore")
 
 
 TOLD_OF = {
@@ -50,6 +57,8 @@ TOLD_OF = {
     "rwm-record": {"ranges": "record-ranges"},
 }
 """Workflows, by the variable that names them."""
+THREADED = ("rwm-thaw-batch", "rwm-copy-batch", "rwm-put-back")
+"""Who is told how many objects to copy at once."""
 
 
 def _named(assembly: Assembly, resource_type: str, field: str) -> dict[str, Any]:
@@ -76,6 +85,7 @@ def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: A
                 f"RWM_{each.upper()}_WORKFLOW": f"arn:aws:states:eu-central-1:123456789012:stateMachine:rwm-{machine}"
                 for each, machine in TOLD_OF.get(name, {}).items()
             },
+            **({"RWM_RESTORE_THREADS": "16"} if name in THREADED else {}),
         }
 
 
@@ -92,15 +102,13 @@ def test_all_functions_share_one_asset(shipped: Assembly) -> None:
 
 def test_logs_are_kept_as_long_as_configured(shipped: Assembly) -> None:
     groups = _named(shipped, "AWS::Logs::LogGroup", "LogGroupName")
-    workflows = {
-        f"/aws/vendedlogs/states/{name}" for name in ("rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore")
-    }
+    workflows = {f"/aws/vendedlogs/states/{name}" for name in WORKFLOWS}
     expected = {*(f"/aws/lambda/{name}" for name in HANDLERS), *workflows}
     assert set(groups) == expected
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
 
-@pytest.mark.parametrize("name", ["rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_workflow_is_traced_and_logs_without_what_it_carries(shipped: Assembly, name: str) -> None:
     machine = _named(shipped, "AWS::StepFunctions::StateMachine", "StateMachineName")[name]
     assert machine["TracingConfiguration"] == {"Enabled": True}
@@ -141,7 +149,8 @@ def test_record_takes_small_batches_and_reports_each_message(shipped: Assembly) 
 
 def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
-    others = {f"_{workflow}-{name}" for workflow in ("check", "prune", "locks") for name in ("alpha", "beta")}
+    workflows = ("check", "prune", "drill", "locks")
+    others = {f"_{workflow}-{name}" for workflow in workflows for name in ("alpha", "beta")}
     assert set(schedules) == {"alpha", "beta", "_collect-chunks", *others}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
@@ -182,6 +191,16 @@ def test_each_repository_is_pruned_on_its_schedule(shipped: Assembly) -> None:
         assert prune["Target"]["Arn"] == "rwm-prune"
 
 
+def test_each_repository_is_drilled_on_its_schedule(shipped: Assembly) -> None:
+    schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
+    for repository in read_toml(EXAMPLE).repositories:
+        drill = schedules[f"_drill-{repository.name}"]
+        assert (drill["GroupName"], drill["ScheduleExpression"]) == ("rwm", repository.drill_schedule)
+        asked = {"repository": repository.name, "reason": "schedule", "whole": False}
+        assert json.loads(drill["Target"]["Input"]) == asked
+        assert drill["Target"]["Arn"] == "rwm-drill"
+
+
 def test_the_locks_of_each_repository_are_looked_after_on_its_schedule(shipped: Assembly) -> None:
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
     for repository in read_toml(EXAMPLE).repositories:
@@ -200,6 +219,8 @@ def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_t
         ("Errors", "rwm-extend-retention"),
         ("ExecutionsFailed", "rwm-check"),
         ("ExecutionsTimedOut", "rwm-check"),
+        ("ExecutionsFailed", "rwm-drill"),
+        ("ExecutionsTimedOut", "rwm-drill"),
         ("ExecutionsFailed", "rwm-prune"),
         ("ExecutionsTimedOut", "rwm-prune"),
         ("ExecutionsFailed", "rwm-record-ranges"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.directory_hold import PREFIX
 from functions.configuration import read_toml
 from infra import permissions_page
 from infra.alerts import TELLERS
@@ -14,6 +15,7 @@ from infra.deployment import compose
 from infra.permissions_page import ACCOUNT, PERSON, REGION
 from tests.infra.permissions import Identity, UnknownAction, expand, identities, several
 from tests.infra.templates import Assembly
+from tests.infra.test_state_machines import definitions
 
 WORM_ADMINISTRATION = tuple(
     line
@@ -69,6 +71,9 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "rwm-alpha-host": WORM_ADMINISTRATION,
     "rwm-beta-host": WORM_ADMINISTRATION,
     "rwm-beta-maintenance": WORM_ADMINISTRATION,
+    # They deny, and allow nothing.
+    "rwm-alpha-quarantine": ("*:*",),
+    "rwm-beta-quarantine": ("*:*",),
     "rwm-record": (
         *NO_SERVICE_MAY,
         *NO_PASSWORDS,
@@ -134,16 +139,45 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         *("s3:*", TELLS_NOBODY),
     ),
     "rwm-plan-restore": (*(*NO_SERVICE_MAY, *LEDGER_WRITES, "lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),),
-    "rwm-copy-batch": (*NO_SERVICE_MAY, "dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*"),
+    "rwm-thaw-batch": (
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, *WRITES_NO_OBJECTS, "s3:ListBucket*"),
+        *("dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),
+    ),
+    "rwm-copy-batch": (
+        # It may lock what it copies, and end no lock.
+        *(pattern for pattern in NO_SERVICE_MAY if pattern != "s3:PutObjectRetention"),
+        *("dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),
+    ),
     "rwm-verify-restore": (*NO_SERVICE_MAY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
     "rwm-end-restore": (
         *(*NO_SERVICE_MAY, "s3:*", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:GetItem"),
         *("lambda:Invoke*", "states:*", "sqs:*", TELLS_NOBODY),
     ),
+    "rwm-plan-in-place": (
+        *(*CHECKS_NEVER, *READS_NO_OBJECTS, "s3:ListBucketVersions", "s3:DeleteObject*", TELLS_NOBODY, APPENDS_NOTHING),
+    ),
+    "rwm-put-back": (
+        # It hides, and that is all that it may delete.
+        *(*(pattern for pattern in NO_SERVICE_MAY if pattern != "s3:DeleteObject"), *NO_PASSWORDS),
+        *("dynamodb:*", "lambda:Invoke*", "states:*", "sqs:*", "s3:ListBucketVersions", TELLS_NOBODY),
+    ),
+    "rwm-verify-in-place": (
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*", "states:*"),
+        *("sqs:*", "s3:ListBucketVersions", TELLS_NOBODY),
+    ),
     "rwm-restore-workflow": (*NO_SERVICE_MAY, "s3:PutObject", "dynamodb:*", "sqs:*"),
+    "rwm-choose-drill": (*CHECKS_NEVER, "iam:*", "s3:*", TELLS_NOBODY, APPENDS_NOTHING),
+    # What it says of a drill is all that it may say of anything.
+    "rwm-conclude-drill": (*CHECKS_NEVER, "iam:*", "s3:*"),
+    "rwm-drill-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "sqs:*", TELLS_NOBODY),
+    "rwm-drill-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
     "rwm-operator": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
         *("s3:PutObject", "states:SendTask*", "sqs:*", TELLS_NOBODY),
+    ),
+    "rwm-downloader": (
+        *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*", "s3:Put*", "s3:DeleteObject*", "s3:ListBucketVersions"),
+        *("lambda:*", "states:SendTask*", "sqs:*", "scheduler:*", "dynamodb:PutItem", TELLS_NOBODY),
     ),
     "rwm-approver": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
@@ -165,6 +199,7 @@ def _arn(service: str, resource: str) -> str:
 
 
 RECORDS = f"arn:aws:s3:::rwm-records-{ACCOUNT}-{REGION}"
+DRILLS = f"arn:aws:s3:::rwm-drill-{ACCOUNT}-{REGION}"
 REPOSITORIES = {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/restic/beta/*"}
 OWN_LOGS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 READS_TABLES = {"dynamodb:GetItem", "dynamodb:Query"}
@@ -236,7 +271,8 @@ def test_no_access_key_is_in_a_template(shipped: Assembly) -> None:
 
 def test_apply_prune_alone_may_destroy_a_version(who: Mapping[str, Identity]) -> None:
     destroys = {name: found for name, identity in who.items() if (found := identity.allowed & expand(DESTROYS))}
-    assert destroys.pop("rwm-extend-retention") == expand(["s3:PutObjectRetention"])
+    for locks in ("rwm-extend-retention", "rwm-copy-batch"):
+        assert destroys.pop(locks) == expand(["s3:PutObjectRetention"])
     assert list(destroys) == ["rwm-apply-prune"]
     assert who["rwm-apply-prune"].allowed & expand(DESTROYS) == expand(["s3:DeleteObjectVersion"])
     assert who["rwm-apply-prune"].resources("s3:DeleteObjectVersion") == REPOSITORIES
@@ -362,16 +398,18 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         "hold": "hold",
         "extend-retention": "locks",
         "announce-restore": "restoring",
+        "conclude-drill": "drill",
     }.items():
         assert appending.pop(f"rwm-{step}") == [
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
         ]
     assert set(appending) == {
         *("rwm-record", "rwm-check-posture", "rwm-check-consistent", "rwm-conclude-content", "rwm-conclude-complete"),
-        *("rwm-close-recording", "rwm-verify-restore", "rwm-verify-prune"),
+        *("rwm-close-recording", "rwm-verify-restore", "rwm-verify-in-place", "rwm-verify-prune"),
     }
     for conditions in appending.values():
         decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*", "locks#*"]
+        decides.append("drill#*")
         assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": decides}, **present}]
 
 
@@ -438,6 +476,7 @@ def test_only_collect_chunks_deletes_items_of_the_ledger_and_only_chunks(who: Ma
         ("collect-chunks", "lambda:InvokeFunction", _arn("lambda", "function:rwm-collect-chunks")),
         ("check", "states:StartExecution", _arn("states", "stateMachine:rwm-check")),
         ("prune", "states:StartExecution", _arn("states", "stateMachine:rwm-prune")),
+        ("drill", "states:StartExecution", _arn("states", "stateMachine:rwm-drill")),
         ("extend-retention", "lambda:InvokeFunction", _arn("lambda", "function:rwm-extend-retention")),
     ],
 )
@@ -466,6 +505,7 @@ def test_the_check_of_posture_reads_configuration_and_rights_and_appends(who: Ma
         "s3:GetReplicationConfiguration",
     }
     rights = {"iam:SimulatePrincipalPolicy", "access-analyzer:CheckAccessNotGranted"}
+    rights |= {"iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies"}
     assert posture.allowed == expand(read | OWN_LOGS | READS_TABLES | rights | APPENDS)
     for action in read:
         assert posture.resources(action) == {"arn:aws:s3:::rwm-demo-alpha", "arn:aws:s3:::rwm-demo-beta"}
@@ -544,8 +584,8 @@ def test_a_password_opens_the_repository_it_belongs_to_and_restored_copies(reade
     assert reader.resources("secretsmanager:GetSecretValue") == {secret}
     assert reader.resources("s3:GetObjectVersion") == {"arn:aws:s3:::open-backups/restic/*"}
     assert reader.resources("kms:Decrypt") == {"arn:aws:kms:eu-central-1:123456789012:key/ours"}
-    assert reader.resources("s3:GetObject") == {"arn:aws:s3:::rwm-restore-*/*"}
-    assert reader.resources("s3:ListBucket") == {"arn:aws:s3:::open-backups", "arn:aws:s3:::rwm-restore-*"}
+    assert reader.resources("s3:GetObject") == {"arn:aws:s3:::rwm-restore-*/*", f"{DRILLS}/*"}
+    assert reader.resources("s3:ListBucket") == {"arn:aws:s3:::open-backups", "arn:aws:s3:::rwm-restore-*", DRILLS}
 
 
 def test_passwords_are_read_by_check_complete_alone(who: Mapping[str, Identity]) -> None:
@@ -574,14 +614,75 @@ def test_only_copy_writes_to_restore_targets_and_never_to_a_protected_bucket(who
     target = "arn:aws:s3:::rwm-restore-*/*"
     assert [name for name, each in who.items() if target in each.resources("s3:PutObject")] == ["rwm-copy-batch"]
     copy_batch = who["rwm-copy-batch"]
-    assert copy_batch.resources("s3:PutObject") == {target, f"{RECORDS}/restores/*/results/*"}
+    assert copy_batch.resources("s3:PutObject") == {target, f"{DRILLS}/*", f"{RECORDS}/restores/*/results/*"}
     denied = {
         resource
         for each in copy_batch.statements
-        if each["Effect"] == "Deny" and each["Action"] == "s3:PutObject"
+        if each["Effect"] == "Deny" and each["Action"] == ["s3:PutObject", "s3:PutObjectRetention"]
         for resource in several(each["Resource"])
     }
     assert denied == {"arn:aws:s3:::rwm-demo-alpha/*", "arn:aws:s3:::rwm-demo-beta/*"}
+
+
+def test_copies_are_locked_in_governance_mode_and_in_restore_targets_only(who: Mapping[str, Identity]) -> None:
+    copy_batch = who["rwm-copy-batch"]
+    assert copy_batch.resources("s3:PutObjectRetention") == {"arn:aws:s3:::rwm-restore-*/*"}
+    assert copy_batch.conditions("s3:PutObjectRetention") == [
+        {
+            "StringEquals": {"s3:object-lock-mode": "GOVERNANCE"},
+            "NumericLessThanEquals": {"s3:object-lock-remaining-retention-days": "3650"},
+        }
+    ]
+
+
+def test_archived_versions_are_thawed_by_a_restore_only_and_where_repositories_lie(who: Mapping[str, Identity]) -> None:
+    thaws = {name: each.resources("s3:RestoreObject") for name, each in who.items()}
+    found = {name: resources for name, resources in thaws.items() if resources}
+    assert found == dict.fromkeys(("rwm-thaw-batch", "rwm-copy-batch", "rwm-put-back"), REPOSITORIES)
+    assert who["rwm-thaw-batch"].resources("s3:GetObjectVersion") == {f"{RECORDS}/restores/*"}
+
+
+def test_the_settings_of_restores_reach_who_needs_them_and_nobody_else(tmp_path: Path) -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
+    path = tmp_path / "repositories.toml"
+    settings = f'restore_kms_keys = ["{key}"]\nrestore_parallel_batches = 7\nrestore_threads = 3\n'
+    path.write_text(f'{settings}[repositories.plain]\nbucket = "plain-backups"\n')
+    unpacked: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
+    outdir = tmp_path / "cdk.out"
+    compose(read_toml(path), account=ACCOUNT, region=REGION, context=unpacked, outdir=str(outdir)).synth()
+    used = {
+        name: (each.allowed & expand(["kms:*"]), set(each.resources("kms:Decrypt")))
+        for name, each in identities(Assembly.read(outdir)).items()
+        if each.allowed & expand(["kms:*"])
+    }
+    assert used == {
+        "rwm-plan-restore": (expand(["kms:Decrypt"]), {key}),
+        "rwm-copy-batch": (expand(["kms:Decrypt", "kms:GenerateDataKey"]), {key}),
+    }
+    flows = Assembly.read(outdir).flows
+    maps = definitions(Assembly.read(outdir))["rwm-restore"]["States"]
+    assert [maps[each]["MaxConcurrency"] for each in ("Thaw batches", "Copy batches")] == [7, 7]
+    threads = {
+        each["FunctionName"]: each["Environment"]["Variables"].get("RWM_RESTORE_THREADS")
+        for each in flows.of_type("AWS::Lambda::Function").values()
+    }
+    told = {name: number for name, number in threads.items() if number}
+    assert told == dict.fromkeys(("rwm-thaw-batch", "rwm-copy-batch", "rwm-put-back"), "3")
+
+
+def test_only_the_steps_of_a_restore_and_who_opens_a_copy_see_the_bucket_of_drills(who: Mapping[str, Identity]) -> None:
+    sees = {name for name, each in who.items() if DRILLS in each.resources("s3:ListBucket")}
+    assert sees == {"rwm-plan-restore", "rwm-copy-batch", "rwm-verify-restore", "rwm-check-complete"}
+    writes = {name for name, each in who.items() if f"{DRILLS}/*" in each.resources("s3:PutObject")}
+    assert writes == {"rwm-copy-batch"}
+
+
+def test_who_chooses_a_drill_reads_and_who_concludes_it_says_what_it_came_to(who: Mapping[str, Identity]) -> None:
+    choose, conclude = who["rwm-choose-drill"], who["rwm-conclude-drill"]
+    assert choose.allowed == expand(OWN_LOGS | READS_TABLES)
+    assert choose.resources("dynamodb:GetItem") == {LEDGER}
+    assert conclude.allowed == expand(OWN_LOGS | APPENDS | {"dynamodb:Query"})
+    assert conclude.resources("dynamodb:Query") == conclude.resources("dynamodb:PutItem") == {OPERATIONS}
 
 
 def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]) -> None:
@@ -591,16 +692,25 @@ def test_plan_and_verify_write_beneath_restores_only(who: Mapping[str, Identity]
 
 
 STEPS_OF = {
-    "restore": ("announce-restore", "plan-restore", "copy-batch", "verify-restore", "end-restore"),
+    "restore": (
+        *("announce-restore", "plan-restore", "thaw-batch", "copy-batch", "verify-restore", "end-restore"),
+        *("record", "plan-in-place", "put-back", "verify-in-place"),
+    ),
     "check": (
         *("check-posture", "record", "check-consistent", "plan-content", "hash-content", "conclude-content"),
         *("check-complete", "conclude-complete"),
     ),
     "prune": ("plan-prune", "ask-approval", "lease-prune", "drop-states", "apply-prune", "verify-prune"),
     "record-ranges": ("list-range", "close-recording"),
+    "drill": ("choose-drill", "conclude-drill"),
 }
-PARTS = {"restore": (), "check": (), "prune": ("rwm-check",), "record-ranges": ()}
+PARTS = {
+    **dict.fromkeys(("restore", "check", "record-ranges"), ()),
+    "prune": ("rwm-check",),
+    "drill": ("rwm-restore", "rwm-check"),
+}
 """Workflows that one runs as a part of itself."""
+WITHOUT_A_MAP = ("drill",)
 
 
 @pytest.mark.parametrize("name", STEPS_OF)
@@ -610,17 +720,18 @@ def test_a_workflow_invokes_its_steps_and_starts_only_itself_and_its_parts(
     workflow = who[f"rwm-{name}-workflow"]
     steps = {_arn("lambda", f"function:rwm-{step}") for step in STEPS_OF[name]}
     assert workflow.resources("lambda:InvokeFunction") == steps
-    parts = PARTS[name]
+    # A Distributed Map starts its children as executions of its own workflow, and reads its manifest.
+    mapped = name not in WITHOUT_A_MAP
+    parts, itself = PARTS[name], [f"rwm-{name}"] if mapped else []
     assert workflow.resources("states:StartExecution") == {
-        _arn("states", f"stateMachine:{each}") for each in (f"rwm-{name}", *parts)
+        _arn("states", f"stateMachine:{each}") for each in (*itself, *parts)
     }
     assert workflow.resources("states:StopExecution") == {
-        _arn("states", f"execution:rwm-{name}:*"),
-        _arn("states", f"execution:rwm-{name}/*"),
+        *(_arn("states", f"execution:{each}{end}") for each in itself for end in (":*", "/*")),
         *(_arn("states", f"execution:{part}:*") for part in parts),
     }
     files = "recordings" if name == "record-ranges" else f"{name}s"
-    assert workflow.resources("s3:GetObjectVersion") == {f"{RECORDS}/{files}/*"}
+    assert workflow.resources("s3:GetObjectVersion") == ({f"{RECORDS}/{files}/*"} if mapped else set())
 
 
 def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> None:
@@ -643,6 +754,7 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         "rwm-collect-chunks-schedule": "scheduler.amazonaws.com",
         "rwm-check-schedule": "scheduler.amazonaws.com",
         "rwm-prune-schedule": "scheduler.amazonaws.com",
+        "rwm-drill-schedule": "scheduler.amazonaws.com",
         "rwm-extend-retention-schedule": "scheduler.amazonaws.com",
         **{f"rwm-{workflow}-workflow": "states.amazonaws.com" for workflow in STEPS_OF},
     }
@@ -651,13 +763,13 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
 # People
 
 
-def test_an_operator_starts_record_check_prune_and_restore_and_nothing_else(who: Mapping[str, Identity]) -> None:
+def test_an_operator_starts_record_check_prune_restore_and_drill_and_nothing_else(who: Mapping[str, Identity]) -> None:
     operator = who["rwm-operator"]
     assert operator.resources("lambda:InvokeFunction") == {
         _arn("lambda", "function:rwm-record"),
         _arn("lambda", "function:rwm-check-posture"),
     }
-    workflows = ("rwm-check", "rwm-prune", "rwm-restore")
+    workflows = ("rwm-check", "rwm-drill", "rwm-prune", "rwm-restore")
     assert operator.resources("states:StartExecution") == {_arn("states", f"stateMachine:{each}") for each in workflows}
     followed = {_arn("states", f"execution:{each}:*") for each in workflows}
     assert operator.resources("states:DescribeExecution") == operator.resources("states:ListMapRuns") == followed
@@ -665,6 +777,23 @@ def test_an_operator_starts_record_check_prune_and_restore_and_nothing_else(who:
     seen = {f"{RECORDS}/{each}/*" for each in ("heads", "prunes", "restores")}
     assert operator.resources("s3:GetObject") == seen
     assert operator.conditions("s3:ListBucket") == [{"StringLike": {"s3:prefix": "heads/*"}}]
+
+
+def test_a_downloader_reads_versions_and_states_and_keeps_prunes_away_and_does_nothing_else(
+    who: Mapping[str, Identity],
+) -> None:
+    downloader = who["rwm-downloader"]
+    reads = ["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath", "s3:GetObjectVersion", "s3:ListBucket"]
+    states = ["states:StartExecution", "states:DescribeExecution", "states:StopExecution"]
+    # Where a repository has a KMS key, kms:Decrypt on that key, too; none has one here.
+    assert downloader.allowed == expand([*reads, *states])
+    assert downloader.resources("s3:GetObjectVersion") == REPOSITORIES
+    assert downloader.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
+    assert downloader.resources("states:DescribeExecution") == {_arn("states", "execution:rwm-restore:*")}
+    # Whoever may stop any restore could take away what keeps prunes from another's.
+    assert downloader.resources("states:StopExecution") == {_arn("states", f"execution:rwm-restore:{PREFIX}*")}
+    assert downloader.trust is not None
+    assert downloader.trust["Principal"] == {"AWS": PERSON}
 
 
 DECIDES = {_arn("lambda", f"function:rwm-{step}") for step in ("acknowledge", "approve", "hold")}

@@ -13,7 +13,17 @@ from tests.infra.test_state_machines import Definition, definitions
 STATE, PLAN_DIGEST = "1" * 64, "2" * 64
 ASKED = {"repository": "alpha", "state": STATE, "target": {"bucket": "rwm-restore-1", "prefix": "here"}}
 MANIFEST = {"bucket": "records", "key": f"restores/{PLAN_DIGEST}/manifest.json", "version_id": "m1"}
-PLANNED = {"plan": PLAN_DIGEST, "plan_version": "v1", "manifest": MANIFEST, "objects": 3, "bytes": 300, "batches": 1}
+PLANNED = {
+    "plan": PLAN_DIGEST,
+    "plan_version": "v1",
+    "manifest": MANIFEST,
+    "objects": 3,
+    "bytes": 300,
+    "batches": 1,
+    "thaw": None,
+    "archived": {"objects": 0, "bytes": 0},
+}
+THAWED = {**PLANNED, "thaw": "Bulk", "archived": {"objects": 2, "bytes": 200}}
 REPORT = {"outcome": "restored", "complete": True, "objects": 3, "plan": PLAN_DIGEST}
 
 
@@ -31,12 +41,16 @@ def _fails(error: str, message: str = "") -> Callable[[Any], Any]:
 STEPS: Answers = {
     "Announce restore": lambda asked: {**asked, "to": asked.get("to", "bucket")},
     "Plan restore": _always(PLANNED),
+    "Try target": _always({}),
+    "Thaw batches": _always({}),
     "Copy batches": _always({}),
     "Verify restore": _always(REPORT),
     "End restore": _always({"ended": True}),
 }
 PLAN = ["Begin", "Announce restore", "Where to?", "Plan restore"]
-PLAN_AND_COPY = [*PLAN, "Anything to copy?", "Copy batches"]
+PLANNED_TO_COPY = [*PLAN, "Only a dry run?"]
+TRIED = [*PLANNED_TO_COPY, "Anything to copy?", "Try target"]
+PLAN_AND_COPY = [*TRIED, "Anything to thaw?", "Copy batches"]
 ENDED = ["End restore", "How did it go?"]
 
 
@@ -59,6 +73,7 @@ def test_each_step_is_asked_what_it_knows_this_restore_by(definition: Definition
     asked = _run(definition).asked
     assert asked["Announce restore"] == {**ASKED, "execution": "execution-1"}
     assert asked["Plan restore"] == {**ASKED, "execution": "execution-1", "to": "bucket"}
+    assert asked["Try target"] == {"plan": PLAN_DIGEST, "plan_version": "v1", "execution": "execution-1"}
     assert asked["Verify restore"] == {
         "plan": PLAN_DIGEST,
         "plan_version": "v1",
@@ -76,7 +91,57 @@ def test_nobody_restores_in_another_execution_s_name(definition: Definition) -> 
 
 def test_where_nothing_is_to_be_copied_it_is_verified_all_the_same(definition: Definition) -> None:
     restore = _run(definition, {"Plan restore": _always({**PLANNED, "batches": 0})})
-    assert restore.entered[len(PLAN) :] == ["Anything to copy?", "Verify restore", *ENDED, "Restored"]
+    assert restore.entered[len(PLANNED_TO_COPY) :] == ["Anything to copy?", "Verify restore", *ENDED, "Restored"]
+
+
+def test_a_dry_run_ends_with_its_forecast_and_copies_and_verifies_nothing(definition: Definition) -> None:
+    forecast = {"state": STATE, "objects": 3, "requests": {"CopyObject": 3}}
+    restore = _run(definition, {"Plan restore": _always({"forecast": forecast})}, {**ASKED, "dry_run": True})
+    assert restore.entered == [*PLANNED_TO_COPY, "Foreseen", *ENDED, "Restored"]
+    assert (restore.error, restore.output) == ("", {"complete": True, "forecast": forecast})
+
+
+def test_a_target_that_the_copies_may_not_write_to_is_refused_before_the_first_of_them(definition: Definition) -> None:
+    denied = "S3 denies s3:PutObject on rwm-restore-1; nothing was written"
+    restore = _run(definition, {"Try target": _fails("RestoreRefused", denied)})
+    assert restore.entered == [*TRIED, *ENDED, "Refused"]
+    assert (restore.error, restore.cause) == ("RestoreRefused", denied)
+
+
+def test_what_lies_in_an_archive_class_is_asked_for_before_the_first_copy(definition: Definition) -> None:
+    restore = _run(definition, {"Plan restore": _always(THAWED)})
+    thawed = [*TRIED, "Anything to thaw?", "Thaw batches", "Copy batches", "Verify restore"]
+    assert restore.entered == [*thawed, *ENDED, "Restored"]
+    asked = {"plan": PLAN_DIGEST, "plan_version": "v1", "execution": "execution-1", "batch": "batch-1"}
+    assert {key: restore.asked["Thaw batches"][key] for key in asked} == asked
+    assert restore.asked["Thaw batches"]["Arguments"]["VersionId"] == "m1"
+
+
+@pytest.mark.parametrize(
+    "planned", [{**THAWED, "archived": {"objects": 0, "bytes": 0}}, {**THAWED, "thaw": None}], ids=["none", "not asked"]
+)
+def test_where_nothing_is_archived_or_may_be_thawed_nothing_is(definition: Definition, planned: dict[str, Any]) -> None:
+    assert "Thaw batches" not in _run(definition, {"Plan restore": _always(planned)}).entered
+
+
+def test_what_was_not_asked_for_is_left_to_its_copy(definition: Definition) -> None:
+    answers = {"Plan restore": _always(THAWED), "Thaw batches": _fails("States.ItemReaderFailed")}
+    restore = _run(definition, answers)
+    assert restore.entered[-6:] == ["Thaw batches", "Copy batches", "Verify restore", *ENDED, "Restored"]
+
+
+def test_a_batch_waits_longer_than_the_slowest_thaw_and_then_there_is_time_to_copy(definition: Definition) -> None:
+    [copy] = definition["States"]["Copy batches"]["ItemProcessor"]["States"].values()
+    [frozen] = [each for each in copy["Retry"] if each["ErrorEquals"] == ["StillFrozen"]]
+    waits, wait = [], frozen["IntervalSeconds"]
+    for _ in range(frozen["MaxAttempts"]):
+        waits.append(wait)
+        wait = min(wait * frozen["BackoffRate"], frozen["MaxDelaySeconds"])
+    assert waits[:5] == [60, 120, 240, 480, 900], "Expedited takes minutes"
+    assert set(waits[4:]) == {900}
+    assert 48 < sum(waits) / 3600 < 72, "Bulk takes up to two days from DEEP_ARCHIVE"
+    # Three events of each attempt: an execution's history holds 25,000.
+    assert 3 * len(waits) < 5000
 
 
 def test_a_refused_restore_ends_with_the_reason_that_plan_gave_and_is_taken_back(definition: Definition) -> None:
@@ -85,7 +150,7 @@ def test_a_refused_restore_ends_with_the_reason_that_plan_gave_and_is_taken_back
     assert (restore.error, restore.cause) == ("RestoreRefused", "state 1 was dropped; nothing was written")
 
 
-@pytest.mark.parametrize("step", ["Announce restore", "Plan restore", "Verify restore"])
+@pytest.mark.parametrize("step", ["Announce restore", "Plan restore", "Try target", "Verify restore"])
 def test_what_breaks_is_taken_back_and_told_by_its_own_name(definition: Definition, step: str) -> None:
     restore = _run(definition, {step: _fails("Sandbox.Timedout", "after 300 s")})
     assert restore.entered[-4:] == [step, *ENDED, "Failed"]

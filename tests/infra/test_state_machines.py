@@ -98,7 +98,7 @@ def planted(restore: Definition) -> Definition:
 
 def test_every_workflow_is_without_fault(shipped: Assembly) -> None:
     found = definitions(shipped)
-    assert set(found) == {"rwm-check", "rwm-prune", "rwm-record-ranges", "rwm-restore"}
+    assert set(found) == {"rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore"}
     assert [(name, fault) for name, definition in found.items() for fault in faults(definition)] == []
 
 
@@ -106,6 +106,7 @@ def test_there_are_expressions_to_compile(shipped: Assembly) -> None:
     found = definitions(shipped)
     assert {name: len(list(_expressions(definition, ""))) > 15 for name, definition in found.items()} == {
         "rwm-check": True,
+        "rwm-drill": True,
         "rwm-prune": True,
         "rwm-record-ranges": True,
         "rwm-restore": True,
@@ -173,7 +174,15 @@ def test_the_map_is_skipped_when_there_is_nothing_to_copy(restore: Definition) -
 @pytest.mark.parametrize(
     ("workflow", "calls"),
     [
-        ("rwm-restore", {"Plan restore", "Copy batch", "Verify restore", "End restore"}),
+        (
+            "rwm-restore",
+            {
+                *("Announce restore", "Plan restore", "Try target", "Thaw batch", "Copy batch", "Verify restore"),
+                "End restore",
+                *("Record present", "Plan in place", "Ask for batch", "Put batch back", "Record result"),
+                "Verify in place",
+            },
+        ),
         (
             "rwm-check",
             {
@@ -181,13 +190,19 @@ def test_the_map_is_skipped_when_there_is_nothing_to_copy(restore: Definition) -
                 *("Check complete", "Conclude complete"),
             },
         ),
+        ("rwm-drill", {"Choose drill", "Conclude drill"}),
     ],
 )
 def test_every_lambda_call_is_retried_when_lambda_itself_fails(
     shipped: Assembly, workflow: str, calls: set[str]
 ) -> None:
     scopes = _scopes(definitions(shipped)[workflow])
-    tasks = {name: state for scope in scopes for name, state in scope["States"].items() if state["Type"] == "Task"}
+    tasks = {
+        name: state
+        for scope in scopes
+        for name, state in scope["States"].items()
+        if state["Type"] == "Task" and ":lambda:" in state["Resource"]
+    }
     assert set(tasks) == calls
     for task in tasks.values():
         retry = task["Retry"][0]

@@ -33,6 +33,7 @@ def _deploy(aws: EmbeddedAws) -> None:
         iam.create_user(UserName=NAMES.host(repository))
     iam.create_user(UserName=NAMES.maintenance("b-c"))
     _role(iam, "operator", {})
+    _role(iam, "downloader", {})
     _role(iam, "approver", {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}})
 
 
@@ -63,11 +64,13 @@ def test_each_profile_is_who_it_says(deployed: EmbeddedAws) -> None:
         "maintenance-b-c",
         "local-person",
         "operator",
+        "downloader",
         "approver",
     ]
     assert who(deployed, "host-a") == "user/rwm-a-host"
     assert who(deployed, "maintenance-b-c") == "user/rwm-b-c-maintenance"
     assert who(deployed, "operator").startswith("assumed-role/rwm-operator/")
+    assert who(deployed, "downloader").startswith("assumed-role/rwm-downloader/")
     assert who(deployed, "approver") == "assumed-role/rwm-approver/local-person"
     for profile in ("operator", "approver"):
         deployed.client("s3", profile).list_buckets()

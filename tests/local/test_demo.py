@@ -49,6 +49,7 @@ def what_happened() -> Answers:
         ("damage", {"hidden": 3, "overwritten": 2, "key_files_removed": 1}),
         ("alerts", ["RWM: FAIL alpha"]),
         ("rwm restore", a_restore("alpha", "state-1")),
+        ("rwm restore", {"repository": "alpha", "state": "state-1", "objects": 14, "requests": {"CopyObject": 14}}),
         ("rwm restore", a_restore("alpha", "state-1", copied=0)),
         ("rwm restore", {"error": {"exit_code": 2, "message": "refused"}}),
         ("rwm plan", {"findings": [{"id": "prune-frees-much"}]}),

@@ -30,9 +30,10 @@ from functions.prune.lease import take_lease
 from functions.prune.plan import PlannedPrune, plan_prune
 from functions.prune.verify import verify_prune
 from functions.restore.announce import announce
-from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
+from functions.restore.copy import CopyRequest, copy_batch, read_announced
 from functions.restore.end import EndRequest, end_restore
 from functions.restore.plan import WrittenPlan, plan_restore
+from functions.restore.settling import ObjectCopier, Rounds
 from functions.restore.verify import verify_restore
 from tests.fakes.ports import (
     FakePinnedReader,
@@ -40,6 +41,7 @@ from tests.fakes.ports import (
     FakeRecordWriter,
     FakeTargetLister,
     FakeTargetReader,
+    FakeThawedReader,
     FakeVersionCopier,
 )
 from tests.fakes.s3_errors import S3Error
@@ -351,7 +353,7 @@ class Restore:
             ledger=world.ledger,
             lister=FakeTargetLister(world.s3, TARGET, self.target.key_prefix, me),
             reader=FakeTargetReader(world.s3, TARGET, self.target.key_prefix, me),
-            pinned=FakePinnedReader(world.s3, PROTECTED, self.repository.key_prefix, me),
+            pinned=FakeThawedReader(FakePinnedReader(world.s3, PROTECTED, self.repository.key_prefix, me)),
             records=FakeRecordWriter(world.s3, RECORDS, me),
         )
         self.left = list(self._children(self.written))
@@ -389,12 +391,12 @@ class Restore:
             request.execution,
             lister=FakeTargetLister(world.s3, TARGET, target, me),
             copier=ObjectCopier(
-                pinned=FakePinnedReader(world.s3, PROTECTED, source, me),
+                pinned=FakeThawedReader(FakePinnedReader(world.s3, PROTECTED, source, me)),
                 reader=FakeTargetReader(world.s3, TARGET, target, me),
                 copier=FakeVersionCopier(world.s3, PROTECTED, TARGET, source, target, me),
             ),
             records=FakeRecordWriter(world.s3, RECORDS, me),
-            threads=1,
+            rounds=Rounds(threads=1),
         )
 
     def _verify(self) -> None:

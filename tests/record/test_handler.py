@@ -190,6 +190,16 @@ def test_an_operator_is_told_what_came_of_it(function: Function) -> None:
     second = function.wired.on_request({"repository": "alpha", "reason": "operator"})
     assert (second["outcome"], second["state"]) == ("not-yet", None)
     assert second["until"].endswith("Z")
+    third = function.wired.on_request({"repository": "alpha", "reason": "operator", "at_once": True})
+    assert (third["outcome"], third["generation"]) == ("recorded", 2)
+
+
+def test_no_message_says_that_it_cannot_wait(function: Function) -> None:
+    function.wired.on_messages({"Records": [function.message("first")]}, context=None)  # type: ignore[arg-type]
+    hurried = json.dumps({"event": "backup done", "at_once": True})
+    answer = function.wired.on_messages({"Records": [function.message("m", hurried)]}, context=None)  # type: ignore[arg-type]
+    assert len(function.world.headers()) == 1
+    assert answer["batchItemFailures"] == [{"itemIdentifier": "m"}]
 
 
 def test_the_answer_lists_what_a_person_has_to_know_of_the_state(function: Function) -> None:

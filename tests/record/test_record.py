@@ -2,17 +2,18 @@
 
 import contextlib
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from functions.domain.ledger import StateDamaged, read_state
 from functions.domain.ports import AttemptClosed, RecordingInFlight
-from functions.domain.recording import Answered, NotYet, Recorded, Refused
-from functions.domain.state import Head
+from functions.domain.recording import Answered, NotYet, Recorded, Refused, Wish
+from functions.domain.state import Cause, Head
 from functions.domain.values import AttemptId, Severity
 from functions.record.collect_chunks import collect_chunks
-from functions.record.record import LEASE, BrokenChain
+from functions.record.record import LEASE, BrokenChain, record
 from tests.builders import named, pack
 from tests.fakes.faults import Call, CallLog, Crash, FailOnce, KillAt, Moment
 from tests.fakes.ledger import Status
@@ -411,6 +412,15 @@ def test_two_recorders_at_once_keep_the_interval_apart(world: World) -> None:
     (only,) = world.headers()
     assert isinstance(outcome, NotYet)
     assert outcome.until == only.recorded_at + world.repository.min_interval
+
+
+def test_who_may_not_wait_is_recorded_however_short_ago_the_last_recording_was(world: World) -> None:
+    world.event()
+    world.clock.advance(5)
+    usual = Wish(cause=Cause(reason="operator"))
+    assert isinstance(record(world.repository, usual, world.ports()), NotYet)
+    assert isinstance(record(world.repository, replace(usual, at_once=True), world.ports()), Recorded)
+    assert len(world.headers()) == 2
 
 
 def test_an_attempt_that_lost_its_lease_can_never_commit(world: World) -> None:

@@ -136,7 +136,7 @@ def test_killed_at_any_call_it_is_announced_before_there_is_a_plan_and_run_again
         assert under_way(world) == ()
         if not kill.dead:
             break
-    assert number == 17
+    assert number == 19
 
 
 def test_killed_at_any_call_the_last_step_run_again_ends_it(world: World, state: StateHeader) -> None:

@@ -9,8 +9,9 @@ from functions.domain.restore.proof import BatchResult, Kind
 from functions.domain.restore.report import RestoreReport
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectVersion
-from functions.restore.copy import ObjectCopier, Settled, read_announced
-from tests.fakes.ports import FakePinnedReader, FakeRecordReader, FakeTargetReader
+from functions.restore.copy import read_announced
+from functions.restore.settling import ObjectCopier, Settled
+from tests.fakes.ports import FakePinnedReader, FakeRecordReader, FakeTargetReader, FakeThawedReader
 from tests.fakes.s3_model import DefaultRetention, LockMode
 from tests.restore.world import (
     EXECUTION,
@@ -214,7 +215,7 @@ def test_an_object_that_vanishes_between_the_listing_and_its_proof_is_copied(wor
     [request] = world.requests(world.plan(state.id))
     _, versions = read_announced(request, FakeRecordReader(world.s3, RECORDS))
     copier = ObjectCopier(
-        pinned=FakePinnedReader(world.s3, PROTECTED, world.source.key_prefix),
+        pinned=FakeThawedReader(FakePinnedReader(world.s3, PROTECTED, world.source.key_prefix)),
         reader=FakeTargetReader(world.s3, TARGET),
         copier=world.copier(),
     )

@@ -12,10 +12,11 @@ import pytest
 from moto import mock_aws
 
 from functions.domain import chunks
+from functions.domain.restore.forecast import Forecast
 from functions.domain.restore.request import RestoreRefused
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, RepositoryName
-from functions.restore import announce, copy, end, plan, verify
+from functions.restore import announce, copy, end, plan, thaw, verify
 from functions.storage.bucket import S3BucketConfiguration
 from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
@@ -82,6 +83,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(announce, "read_bundled", lambda: CONFIGURATION)
     monkeypatch.setattr(plan, "read_bundled", lambda: CONFIGURATION)
+    # It opens sockets by itself, which moto does not notice.
+    monkeypatch.setattr(copy, "_direct", lambda _bucket: None)
     with mock_aws():
         s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
         for bucket in (PROTECTED, TARGET, RECORDS):
@@ -91,7 +94,10 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         for key, content in a_backup().items():
             s3.put_object(Bucket=PROTECTED, Key=f"{PREFIX}/{key}", Body=content)
         yield Deployed(s3, dynamodb, record(dynamodb))
-        for clients in (announce._clients, plan._clients, copy._client, verify._clients, end._client):
+        for clients in (
+            *(announce._clients, plan._clients, thaw._client, copy._client, copy._target_client, verify._clients),
+            end._client,
+        ):
             clients.cache_clear()
 
 
@@ -157,6 +163,24 @@ def test_a_restore_by_its_handlers_is_whole_and_reported(
     assert "a snapshot" not in logged
 
 
+def test_a_target_is_tried_by_the_function_that_copies(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = invoke(plan, invoke(announce, a_request(deployed)))
+    given = {"plan": planned["plan"], "plan_version": planned["plan_version"], "execution": "tuesday"}
+    assert invoke(copy, given) == {}
+    assert '"RestoreTargetsTried"' in capsys.readouterr().out
+    # moto knows no condition on a copy's source: what it copied all the same is of the state, and where it belongs.
+    _, answer = run(deployed, a_request(deployed), "tuesday")
+    assert (answer["outcome"], answer["copied"] + answer["skipped"]) == ("restored", 7)
+
+
+def test_a_target_that_is_gone_when_it_is_tried_is_refused(deployed: Deployed) -> None:
+    planned = invoke(plan, invoke(announce, a_request(deployed)))
+    deployed.s3.delete_bucket(Bucket=TARGET)
+    given = {"plan": planned["plan"], "plan_version": planned["plan_version"], "execution": "tuesday"}
+    with pytest.raises(RestoreRefused, match=f"there is no bucket {TARGET}; nothing was written"):
+        invoke(copy, given)
+
+
 def test_running_it_again_copies_nothing(deployed: Deployed) -> None:
     first, _ = run(deployed, a_request(deployed), "tuesday")
     again, answer = run(deployed, a_request(deployed), "wednesday")
@@ -185,6 +209,30 @@ def test_what_is_missing_makes_the_restore_incomplete(deployed: Deployed) -> Non
 )
 def test_a_refusal_writes_nothing(deployed: Deployed, wrong: dict[str, Any]) -> None:
     with pytest.raises(RestoreRefused, match="nothing was written"):
-        invoke(announce, {**a_request(deployed), "execution": "monday", **wrong})
+        invoke(plan, invoke(announce, {**a_request(deployed), "execution": "monday", **wrong}))
     for bucket in (RECORDS, TARGET):
         assert "Contents" not in deployed.s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_dry_run_by_its_handlers_answers_a_forecast_and_writes_nothing(deployed: Deployed) -> None:
+    answer = invoke(plan, invoke(announce, {**a_request(deployed), "dry_run": True}))
+    forecast = Forecast.model_validate(answer.pop("forecast"))
+    assert answer == {}
+    assert (forecast.state, forecast.objects, forecast.requests["CopyObject"]) == (deployed.state.id, 7, 7)
+    for bucket in (RECORDS, TARGET):
+        assert "Contents" not in deployed.s3.list_objects_v2(Bucket=bucket)
+
+
+def test_copies_cannot_be_locked_where_the_target_has_no_object_lock(deployed: Deployed) -> None:
+    with pytest.raises(RestoreRefused, match="has no Object Lock, without which no copy can be locked; nothing was wr"):
+        invoke(plan, invoke(announce, {**a_request(deployed), "lock_days": 30}))
+    assert "Contents" not in deployed.s3.list_objects_v2(Bucket=RECORDS)
+
+
+def test_a_drill_s_sample_is_seeded_by_its_execution(deployed: Deployed) -> None:
+    asked = {**a_request(deployed), "sample_bytes": 1}
+    plans = {name: invoke(plan, invoke(announce, {**asked, "execution": name})) for name in ("a", "b", "c", "d", "e")}
+    assert all(answer["objects"] == 5 for answer in plans.values()), "one of three packs, and all else"
+    assert len({answer["plan"] for answer in plans.values()}) > 1
+    again = invoke(plan, invoke(announce, {**asked, "execution": "a"}))
+    assert again["plan"] == plans["a"]["plan"]

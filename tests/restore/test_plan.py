@@ -2,6 +2,8 @@
 
 import pytest
 
+from functions.domain.ledger import StateDamaged
+from functions.domain.restore.plan import Wishes
 from functions.domain.restore.request import (
     Location,
     RestoreRefused,
@@ -9,9 +11,12 @@ from functions.domain.restore.request import (
     check_target,
     protected_repository,
 )
+from functions.domain.state import StateHeader
 from functions.domain.values import RepositoryName
 from functions.restore.copy import read_announced
-from tests.fakes.ports import FakeRecordReader
+from functions.restore.plan import check_lockable
+from tests.fakes.faults import Call, Moment
+from tests.fakes.ports import FakeRecordReader, FakeTargetFacts
 from tests.fakes.s3_model import Attributes
 from tests.restore.world import (
     CONFIGURATION,
@@ -246,11 +251,17 @@ def test_a_target_that_holds_a_part_of_the_same_state_is_accepted(world: World) 
     assert world.plan(state.id).objects == state.objects
 
 
-def test_an_object_in_an_archive_class_is_refused_with_what_to_do(world: World) -> None:
+def test_an_object_in_an_archive_class_is_refused_unless_it_may_be_thawed(world: World) -> None:
     world.s3.put(
         PROTECTED, world.source.key_prefix + a_pack(b"cold"), b"cold", Attributes(storage_class="DEEP_ARCHIVE")
     )
-    assert_refused(world, world.record().id, "1 object(s)", "(DEEP_ARCHIVE)", "RestoreObject")
+    state = world.record()
+    assert_refused(world, state.id, "1 object(s)", "(DEEP_ARCHIVE)", "--thaw TIER")
+    with pytest.raises(RestoreRefused, match=r"does not thaw at the tier Expedited; nothing was written"):
+        world.plan(state.id, wishes=Wishes(thaw="Expedited"))
+    written = world.plan(state.id, wishes=Wishes(thaw="Bulk"))
+    assert (written.thaw, written.archived.objects, written.archived.bytes) == ("Bulk", 1, 4)
+    assert world.stored_plan(written).thaw == "Bulk"
 
 
 def test_many_strange_objects_are_counted_and_a_few_named(world: World) -> None:
@@ -265,3 +276,149 @@ def test_planning_copies_nothing(world: World) -> None:
     world.watch(copies)
     world.plan(state.id)
     assert copies.keys == []
+
+
+def test_a_target_without_object_lock_is_refused_where_copies_shall_be_locked(world: World) -> None:
+    world.s3.create_bucket("rwm-restore-plain")
+    for bucket in ("rwm-restore-plain", TARGET):
+        world.s3.access.allow("plan-restore", ["s3:GetBucketObjectLockConfiguration"], bucket)
+    plain = Location(bucket="rwm-restore-plain")
+    with pytest.raises(RestoreRefused, match=r"rwm-restore-plain has no Object Lock.*nothing was written.*without --l"):
+        check_lockable(FakeTargetFacts(world.s3, plain.bucket, "plan-restore"), plain)
+    check_lockable(FakeTargetFacts(world.s3, TARGET, "plan-restore"), world.target)
+    world.s3.access.deny("plan-restore", ["s3:GetBucketObjectLockConfiguration"], TARGET)
+    with pytest.raises(RestoreRefused, match="S3 denies s3:GetBucketObjectLockConfiguration"):
+        check_lockable(FakeTargetFacts(world.s3, TARGET, "plan-restore"), world.target)
+
+
+# --- key files that were removed since ----------------------------------------------------------------
+
+OLD_KEY, NEW_KEY = "keys/" + sha256(b"a key"), "keys/" + sha256(b"a new key")
+
+
+def remove_the_old_key(world: World, *, with_a_new_one: bool) -> StateHeader:
+    """`restic key add` and `restic key remove`, or an attack; the state before."""
+    if with_a_new_one:
+        world.back_up({NEW_KEY: b"a new key"})
+    state = world.record()
+    world.s3.delete(PROTECTED, world.source.key_prefix + OLD_KEY)
+    world.record()
+    return state
+
+
+def test_a_key_file_that_was_removed_since_is_left_out_and_named_in_plan_and_report(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    written = world.plan(state.id)
+    plan = world.stored_plan(written)
+    assert (plan.revoked, plan.reinstated, plan.objects) == ((OLD_KEY,), None, state.objects - 1)
+    report = world.restore(state.id)
+    assert (report.outcome, report.revoked, report.objects) == ("restored", (OLD_KEY,), state.objects - 1)
+    assert set(world.restored()) == {*a_backup(), NEW_KEY} - {OLD_KEY}
+
+
+def test_it_comes_back_when_it_is_asked_for_and_is_named_all_the_same(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    report = world.restore(state.id, wishes=Wishes(with_revoked_keys=True))
+    assert (report.outcome, report.revoked, report.reinstated) == ("restored", None, (OLD_KEY,))
+    assert set(world.restored()) == {*a_backup(), NEW_KEY}
+    assert report.content_root == state.content_root
+
+
+def test_a_repository_without_a_key_file_is_refused_unless_the_removed_ones_come_back(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=False)
+    assert_refused(world, state.id, "each of the state's 1 key files was removed since", "--with-revoked-keys")
+    world.plan(state.id, wishes=Wishes(with_revoked_keys=True))
+
+
+def test_a_key_file_that_was_removed_since_must_not_lie_in_the_target_either(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    world.s3.put(TARGET, OLD_KEY, b"a key")
+    assert_refused(world, state.id, f"'{OLD_KEY}' (a key file that was removed since this state")
+    world.plan(state.id, wishes=Wishes(with_revoked_keys=True))
+
+
+def test_of_the_newest_state_no_key_file_was_removed_since(world: World) -> None:
+    remove_the_old_key(world, with_a_new_one=True)
+    plan = world.stored_plan(world.plan("latest"))
+    assert (plan.revoked, plan.format) == (None, 1)
+
+
+def test_a_key_file_that_was_put_back_is_not_removed(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    world.back_up({OLD_KEY: b"a key"})
+    world.record()
+    assert world.stored_plan(world.plan(state.id)).revoked is None
+
+
+def test_where_the_newest_state_cannot_be_read_nobody_knows_what_was_removed(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    newest = max(world.ledger.chunks)
+    world.ledger.chunks[newest] += b"x"
+    assert_refused(world, state.id, "which key files were removed since that state is not known", "--with-revoked-keys")
+    plan = world.stored_plan(world.plan(state.id, wishes=Wishes(with_revoked_keys=True)))
+    assert (plan.revoked, plan.reinstated, plan.objects) == (None, None, state.objects)
+
+
+# --- samples and dry runs -----------------------------------------------------------------------------
+
+
+def test_a_drill_s_sample_leaves_out_packs_and_is_restored_like_a_whole_state() -> None:
+    world = World()
+    backup = a_backup(packs=40)
+    world.back_up(backup)
+    state = world.record()
+    wishes = Wishes(sample_bytes=60, seed="monday")
+    report = world.restore(state.id, wishes=wishes)
+    restored = world.restored()
+    assert (report.outcome, report.objects) == ("restored", len(restored))
+    assert report.sample == state.objects - len(restored) > 0
+    assert {key for key in backup if not key.startswith("data/")} <= set(restored)
+    assert 0 < sum(len(content) for key, content in restored.items() if key.startswith("data/")) <= 60
+    assert report.content_root != state.content_root
+    assert world.plan(state.id, wishes=wishes).plan == report.plan, "the same name chooses the same"
+
+
+def test_a_state_that_fits_the_sample_is_restored_whole(world: World) -> None:
+    state = world.record()
+    plan = world.stored_plan(world.plan(state.id, wishes=Wishes(sample_bytes=1 << 30, seed="monday")))
+    assert (plan.sample, plan.content_root, plan.format) == (None, state.content_root, 1)
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(world: World) -> None:
+    state = remove_the_old_key(world, with_a_new_one=True)
+    world.s3.put(TARGET, "config", a_backup()["config"])
+    before = world.writes_in(TARGET)
+    told = world.foresee(state.id)
+    assert (told.state, told.to, told.where) == (state.id, "bucket", str(world.target))
+    assert (told.objects, told.there) == (state.objects - 1, 1)
+    assert (told.revoked, told.revoked_first, told.with_revoked_keys) == (1, (OLD_KEY,), False)
+    assert told.requests["CopyObject"] == state.objects - 2
+    assert (world.writes_in(RECORDS), world.writes_in(TARGET)) == (0, before)
+
+
+def test_a_dry_run_is_refused_where_the_restore_would_be(world: World) -> None:
+    world.s3.put(TARGET, "holiday.jpg", b"x")
+    with pytest.raises(RestoreRefused, match=r"holiday\.jpg"):
+        world.foresee(world.record().id)
+
+
+# --- drawn twice --------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_changes_between_the_two_readings_gives_no_plan(world: World) -> None:
+    """The batches that are written must be those that the plan names."""
+    state = world.record()
+    [place] = world.ledger.chunks
+    reads = 0
+
+    def change_it(call: Call) -> None:
+        nonlocal reads
+        if call.operation == "GetChunk" and call.moment is Moment.AFTER:
+            reads += 1
+            world.ledger.chunks[place] += b"x"
+
+    world.ledger.hook = change_it
+    with pytest.raises(StateDamaged):
+        world.plan(state.id)
+    assert reads
+    assert not [entry for entry in world.s3.everything(RECORDS) if entry.version.key.endswith("plan.json")]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.domain.restore.plan import Wishes
 from functions.domain.restore.report import RestoreReport
 from functions.domain.restore.request import RestoreRefused
 from functions.domain.roots import content_root
@@ -73,6 +74,46 @@ def test_killed_at_any_call_and_run_again_it_ends_as_if_nothing_had_happened(at:
     assert world.restored() == target
     assert records(world) == files
     assert world.writes_in(TARGET) == len(target), "no object was ever copied twice"
+
+
+LOCKED = Wishes(lock_days=30)
+
+
+def locks(world: World) -> set[tuple[str, int]]:
+    """Keys of the target, with the days for which they are locked."""
+    now = world.s3.clock.now()
+    return {
+        (entry.version.key, (entry.version.retention.until - now).days if entry.version.retention else 0)
+        for entry in world.s3.everything(TARGET)
+        if entry.is_latest
+    }
+
+
+@functools.cache
+def undisturbed_locks() -> tuple[set[tuple[str, int]], int]:
+    world = a_world()
+    state = world.record()
+    log = CallLog()
+    world.watch(log)
+    world.restore(state.id, wishes=LOCKED)
+    # What has no lock yet answers with an error, after which there is no second moment.
+    return locks(world), sum(call.moment is Moment.AFTER for call in log.calls)
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("at", range(1, undisturbed_locks()[1] + 1))
+def test_killed_at_any_call_every_copy_is_locked_in_the_end(at: int, moment: Moment) -> None:
+    wanted, _ = undisturbed_locks()
+    assert {days for _, days in wanted} == {29}
+    world = a_world()
+    state = world.record()
+    world.watch(DieAt(at, moment))
+    with pytest.raises(Crash):
+        world.restore(state.id, wishes=LOCKED)
+    world.watch(Copies())
+    world.restore(state.id, wishes=LOCKED)
+    assert locks(world) == wanted
+    assert world.writes_in(TARGET) == len(wanted), "no object was ever copied twice"
 
 
 @pytest.mark.parametrize("moment", list(Moment))

@@ -12,33 +12,41 @@ from typing import Any
 
 from functions.domain import chunks
 from functions.domain.cut import QUIET
+from functions.domain.locks.rules import lock_until
 from functions.domain.ports import VersionCopier
 from functions.domain.repositories import Configuration
-from functions.domain.restore.plan import RestorePlan, read_plan
+from functions.domain.restore.forecast import Forecast
+from functions.domain.restore.plan import RestorePlan, Wishes, read_batch, read_plan
 from functions.domain.restore.proof import BatchResult
 from functions.domain.restore.report import RestoreReport
 from functions.domain.restore.request import Location
 from functions.domain.state import Cause, ChunkSet, Head, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, ObjectVersion, RepositoryName
 from functions.restore.announce import announce
-from functions.restore.copy import CopyRequest, ObjectCopier, copy_batch, read_announced
+from functions.restore.copy import CopyRequest, copy_batch, locked_until, read_announced, try_target
 from functions.restore.end import EndRequest, end_restore
-from functions.restore.plan import WrittenPlan, plan_restore
+from functions.restore.plan import AS_IT_IS, WrittenPlan, draw, foresee_restore, plan_restore
+from functions.restore.settling import Locking, ObjectCopier, Rounds
 from functions.restore.verify import verify_restore
 from tests.cuts import take_cut
 from tests.fakes.faults import Call, Crash, Hook, Moment
 from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger, FakeReportLog
+from tests.fakes.locks import FakeRetentions
 from tests.fakes.ports import (
     FakePinnedReader,
     FakeRecordReader,
     FakeRecordWriter,
+    FakeTargetFacts,
     FakeTargetLister,
     FakeTargetReader,
+    FakeThawedReader,
+    FakeThawer,
     FakeVersionCopier,
     FakeVersionLister,
 )
 from tests.fakes.s3 import FakeS3
+from tests.fakes.s3_errors import S3Error
 from tests.strands import packed
 
 REPOSITORY = RepositoryName("beta")
@@ -117,6 +125,8 @@ class World:
         self.ledger = FakeLedger()
         self.holds = FakeHolds(self.ledger)
         self.reports = FakeReportLog()
+        self.restore_pauses: list[float] = []
+        """Seconds that copies waited before they tried again."""
         self.source = Location(bucket=PROTECTED, prefix=prefix)
         self.target = Location(bucket=TARGET, prefix=target_prefix)
         self._permit()
@@ -129,7 +139,9 @@ class World:
         allow("plan-restore", ["s3:GetObjectVersion", "s3:ListBucket"], PROTECTED)
         allow("plan-restore", ["s3:PutObject"], RECORDS, "restores/")
         allow("copy-batch", ["s3:GetObjectVersion", "s3:ListBucket"], PROTECTED)
-        allow("copy-batch", [*look, "s3:PutObject"], TARGET)
+        allow("copy-batch", ["s3:RestoreObject"], PROTECTED)
+        allow("copy-batch", [*look, "s3:PutObject", "s3:PutObjectRetention", "s3:GetObjectRetention"], TARGET)
+        allow("copy-batch", ["s3:GetBucketObjectLockConfiguration"], TARGET)
         allow("copy-batch", pinned, RECORDS, "restores/")
         allow("copy-batch", ["s3:PutObject"], RECORDS, "restores/")
         allow("verify-restore", ["s3:ListBucket"], TARGET)
@@ -172,7 +184,14 @@ class World:
 
     # --- the steps -------------------------------------------------------------------------------------
 
-    def plan(self, state: str, *, repository: RepositoryName = REPOSITORY, execution: str = EXECUTION) -> WrittenPlan:
+    def plan(
+        self,
+        state: str,
+        *,
+        repository: RepositoryName = REPOSITORY,
+        execution: str = EXECUTION,
+        wishes: Wishes = AS_IT_IS,
+    ) -> WrittenPlan:
         me = "plan-restore"
         header = announce(repository, state, execution, self.s3.clock.now(), ledger=self.ledger, announcer=self.holds)
         return plan_restore(
@@ -183,14 +202,38 @@ class World:
             ledger=self.ledger,
             lister=FakeTargetLister(self.s3, self.target.bucket, self.target.key_prefix, me),
             reader=FakeTargetReader(self.s3, self.target.bucket, self.target.key_prefix, me),
-            pinned=FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me),
+            pinned=FakeThawedReader(FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me)),
             records=FakeRecordWriter(self.s3, RECORDS, me),
+            wishes=wishes,
         )
 
-    def copier(self) -> VersionCopier:
-        return FakeVersionCopier(
-            self.s3, PROTECTED, TARGET, self.source.key_prefix, self.target.key_prefix, "copy-batch"
+    def foresee(self, state: str, wishes: Wishes = AS_IT_IS) -> Forecast:
+        """What the dry run says."""
+        me = "plan-restore"
+        drawn = draw(
+            REPOSITORY,
+            state,
+            source=self.source,
+            target=self.target,
+            ledger=self.ledger,
+            lister=FakeTargetLister(self.s3, self.target.bucket, self.target.key_prefix, me),
+            reader=FakeTargetReader(self.s3, self.target.bucket, self.target.key_prefix, me),
+            pinned=FakeThawedReader(FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me)),
+            wishes=wishes,
         )
+        return foresee_restore(drawn)
+
+    def copier(self, plan: RestorePlan | None = None) -> FakeVersionCopier:
+        facts = FakeTargetFacts(self.s3, TARGET, "copy-batch")
+        until = locked_until(plan, facts, self.s3.clock.now()) if plan else None
+        return FakeVersionCopier(
+            self.s3, PROTECTED, TARGET, self.source.key_prefix, self.target.key_prefix, "copy-batch", until
+        )
+
+    def try_target(self, written: WrittenPlan) -> None:
+        plan = self.stored_plan(written)
+        versions = read_batch(FakeRecordReader(self.s3, RECORDS, "copy-batch"), plan, 0)
+        try_target(versions, self.copier(plan))
 
     def requests(self, written: WrittenPlan, execution: str = EXECUTION) -> list[CopyRequest]:
         """What the Distributed Map would give to its children."""
@@ -205,8 +248,11 @@ class World:
         return [CopyRequest.model_validate({**given, "batch": item}) for item in items]
 
     def copy(self, request: CopyRequest, copier: VersionCopier | None = None) -> BatchResult:
-        me = "copy-batch"
+        me, now = "copy-batch", self.s3.clock.now()
         plan, versions = read_announced(request, FakeRecordReader(self.s3, RECORDS, me))
+        reader = FakeTargetReader(self.s3, TARGET, self.target.key_prefix, me)
+        retentions = FakeRetentions(self.s3, TARGET, self.target.key_prefix, me, most_days=3650)
+        days, tier = plan.lock_days, plan.thaw
         return copy_batch(
             plan,
             request.batch.number,
@@ -214,11 +260,15 @@ class World:
             request.execution,
             lister=FakeTargetLister(self.s3, TARGET, self.target.key_prefix, me),
             copier=ObjectCopier(
-                pinned=FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me),
-                reader=FakeTargetReader(self.s3, TARGET, self.target.key_prefix, me),
-                copier=copier or self.copier(),
+                pinned=FakeThawedReader(FakePinnedReader(self.s3, PROTECTED, self.source.key_prefix, me)),
+                reader=reader,
+                copier=copier or self.copier(plan),
+                thawer=FakeThawer(self.s3, PROTECTED, self.source.key_prefix, tier, me) if tier else None,
+                locking=Locking(now, lock_until(now, days), reader, retentions, retentions) if days else None,
+                passes=lambda error: isinstance(error, S3Error) and error.status >= 500,
             ),
             records=FakeRecordWriter(self.s3, RECORDS, me),
+            rounds=Rounds(pause=self.restore_pauses.append, chance=lambda: 0.5),
         )
 
     def verify(self, written: WrittenPlan, execution: str = EXECUTION) -> RestoreReport:
@@ -234,9 +284,17 @@ class World:
             reports=self.reports,
         )
 
-    def restore(self, state: str, *, execution: str = EXECUTION, copier: VersionCopier | None = None) -> RestoreReport:
+    def restore(
+        self,
+        state: str,
+        *,
+        execution: str = EXECUTION,
+        copier: VersionCopier | None = None,
+        wishes: Wishes = AS_IT_IS,
+    ) -> RestoreReport:
         """All steps, as the workflow runs them."""
-        written = self.plan(state, execution=execution)
+        written = self.plan(state, execution=execution, wishes=wishes)
+        self.try_target(written)
         for request in self.requests(written, execution):
             self.copy(request, copier)
         report = self.verify(written, execution)

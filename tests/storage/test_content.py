@@ -17,8 +17,8 @@ from functions.domain.content.sets import DamagedVersions, VerifiedSet, damaged_
 from functions.domain.documents import UnreadableDocument
 from functions.domain.ports import FirstSightLog, NotRead, VerifiedSetLog
 from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId, VersionGone, VersionId
-from functions.storage.content import DynamoFirstSights, DynamoVerifiedSets, S3ContentReader
-from tests.builders import at, pack
+from functions.storage.content import DynamoFirstSights, DynamoSeenContent, DynamoVerifiedSets, S3ContentReader
+from tests.builders import at, pack, version
 from tests.fakes.content import FakeFirstSights, FakeVerifiedSets
 
 if TYPE_CHECKING:
@@ -203,3 +203,22 @@ def test_a_body_that_ends_early_is_not_read(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_names_are_of_key_and_version_id() -> None:
     assert name_of(a_sight()) == (KEY, VERSION)
+
+
+def test_what_was_seen_first_is_told_of_exactly_that_version(dynamodb: "DynamoDBClient") -> None:
+    one = version("config", version_id="v1")
+    sight = Sight(key=one.key, version_id=one.version_id, written=at(0), sha256=ONE)
+    DynamoFirstSights(dynamodb, "operations").keep(ALPHA, sight)
+    seen = DynamoSeenContent(dynamodb, "operations")
+    assert seen.sha256(ALPHA, one) == ONE
+    assert seen.sha256(BETA, one) is None
+    assert seen.sha256(ALPHA, version("config", version_id="v2")) is None
+    place = {"pk": {"S": "sight#alpha"}, "sk": dynamodb.scan(TableName="operations")["Items"][0]["sk"]}
+    dynamodb.update_item(
+        TableName="operations",
+        Key=place,
+        UpdateExpression="SET version_id = :other",
+        ExpressionAttributeValues={":other": {"S": "v9"}},
+    )
+    with pytest.raises(UnreadableDocument, match="is of another version or format"):
+        seen.sha256(ALPHA, one)

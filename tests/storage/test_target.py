@@ -376,6 +376,20 @@ def test_a_denial_names_the_action(code: str) -> None:
             over_boto3(client).copier("", TARGET, "").copy(pinned("config", "v"))
 
 
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed", "301"])
+def test_a_target_that_lies_elsewhere_is_named_with_its_region(code: str) -> None:
+    client = a_client()
+    with Stubber(client) as answers:
+        where = {"x-amz-bucket-region": "cn-north-1"}
+        for told in ({"HTTPHeaders": where}, {}):
+            answers.add_client_error(
+                "list_objects_v2", code, http_status_code=301, response_meta=told, service_error_meta={}
+            )
+            region = "in region cn-north-1" if told else "in another region"
+            with pytest.raises(TargetDenied, match=f"{TARGET} lies {region}, which cannot be reached from here"):
+                list(S3TargetLister(client, TARGET, "").objects())
+
+
 def test_any_other_error_is_not_taken_for_something_it_is_not() -> None:
     client = a_client()
     with Stubber(client) as answers:

@@ -20,7 +20,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli import restoring, workflow
+from cli import workflow
 from cli.plans import PlanDetails
 from functions.domain.values import StateId
 from tests.system.people import Ended, Kept, People
@@ -353,7 +353,7 @@ def _begin_a_restore_and_stop_it(people: People, state: StateId) -> str:
 
     for attempt in range(ATTEMPTS):
         target = system.target(f"interrupted-stopped-{attempt}")
-        execution = restoring.begin(deployment, people.name, state, target, "").execution
+        execution = people.begin_restore(state, target).execution
         people.moment(partial(announced_or_over, execution))
         with suppress(ClientError):
             system.client("stepfunctions").stop_execution(executionArn=execution)

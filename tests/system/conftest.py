@@ -15,6 +15,7 @@ from local.deploy import deploy
 from local.embedded import EmbeddedAws
 from local.synthesis import ROOT, synthesize
 from tests.system.campaign import SCENES, Campaign
+from tests.system.drilled import Drilled, drill_again_and_again
 from tests.system.judged import Attacked, Opened, attack_and_mend, look_inside
 from tests.system.pruned import Pruned, prune_with_approval
 from tests.system.scenes import (
@@ -39,7 +40,7 @@ REPOSITORIES = HERE / "repositories.toml"
 BUILD = ROOT / "build" / "system"
 """Synthesized templates are kept here and used again until something they come from changes."""
 
-_LAST = ("test_roles.py", "test_prune.py", "test_campaign.py", "test_upgrade.py")
+_LAST = ("test_drill.py", "test_roles.py", "test_prune.py", "test_campaign.py", "test_upgrade.py")
 """They wait for the longest scenes; and when everything is deployed anew, nothing else is going on."""
 
 
@@ -79,6 +80,7 @@ class Begun:
     opened: Future[Opened]
     attacked: Future[Attacked]
     pruned: Future[Pruned]
+    drilled: Future[Drilled]
     campaign: Mapping[str, Future[Campaign]]
     """By what is attacked, and how."""
     plain_assembly: Path
@@ -88,7 +90,7 @@ class Begun:
 @pytest.fixture(scope="session", autouse=True)
 def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
     source, sources = tmp_path_factory.mktemp("source") / "file", tmp_path_factory.mktemp("sources")
-    with ThreadPoolExecutor(11 + len(SCENES)) as pool:
+    with ThreadPoolExecutor(12 + len(SCENES)) as pool:
         yield Begun(
             burst=pool.submit(burst, system),
             schedule=pool.submit(run_the_schedules, system),
@@ -100,6 +102,7 @@ def begun(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             opened=pool.submit(look_inside, system),
             attacked=pool.submit(attack_and_mend, system),
             pruned=pool.submit(prune_with_approval, system, sources),
+            drilled=pool.submit(drill_again_and_again, system),
             campaign={name: pool.submit(scene, system, sources) for name, scene in SCENES.items()},
             plain_assembly=BUILD / "cdk.out",
             changed_assembly=pool.submit(_changed_assembly),

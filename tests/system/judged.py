@@ -131,7 +131,7 @@ def attack_and_mend(system: System) -> Attacked:
     found = system.typed("check", "attacked")
     shown = system.typed("states", "attacked")
     target = system.target("attacked")
-    restored = system.typed("restore", "attacked", "last-good", "--to-bucket", target)
+    restored = system.typed("restore", "attacked", "last-good", "--to-bucket", target, "--with-revoked-keys")
     copy = system.typed("check", "attacked", "last-good", "--in-bucket", target)
     operations.append(_operations(system))
 

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cli import deciding, plans, pruning, restoring, workflow
+from cli import deciding, plans, pruning, restore_options, restoring, workflow
 from cli.deciding import Decided
 from cli.plans import PlanDetails
+from cli.restore_options import Options
+from cli.restoring import Restore
 from cli.states import StateDetails, states
 from functions.domain.ledger import read_state
 from functions.domain.prune.approval import Decision
-from functions.domain.values import StateId
+from functions.domain.values import ObjectVersion, StateId
 from tests.system.judged import Notices
 from tests.system.system import System
 
@@ -232,6 +234,12 @@ class People:
         listed = pages.paginate(Bucket=self.system.records, Prefix=beneath)
         return [entry["Key"] for page in listed for entry in page.get("Contents", [])]
 
+    def entries(self, state: StateId) -> tuple[ObjectVersion, ...]:
+        """What a state names."""
+        ledger = self.system.deployment().ledger
+        headers = ledger.headers(self.system.repository(self.name).repository)
+        return read_state(ledger, next(header for header in headers if header.id == state))
+
     def under_way(self) -> set[str]:
         """Restores that announced themselves, by their executions."""
         return {item["sk"]["S"] for item in self.system.items(self.system.names.operations, f"restoring#{self.name}")}
@@ -267,10 +275,16 @@ class People:
             checked={state.id: said[state.manifest_root] for state in kept if state.manifest_root in said},
         )
 
+    def begin_restore(self, state: StateId, bucket: str) -> Restore:
+        """Whoever attacked may have hidden key files."""
+        deployment = self.system.deployment()
+        asked = Options(repository=self.name, state=state, to_bucket=bucket, with_revoked_keys=True)
+        return restoring.begin(deployment, restore_options.read(deployment, asked))
+
     def restore(self, state: StateId, target: str) -> str:
         """How `rwm restore` of a state into a new bucket ends."""
         deployment, bucket = self.system.deployment(), self.system.target(target)
-        begun = restoring.begin(deployment, self.name, state, bucket, "")
+        begun = self.begin_restore(state, bucket)
         self.system.eventually(
             f"an end of {begun.execution}",
             lambda: workflow.describe(deployment, begun.execution)["status"] != "RUNNING",

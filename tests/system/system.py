@@ -71,6 +71,11 @@ class System:
     def records(self) -> str:
         return self.names.records_bucket(ACCOUNT, REGION)
 
+    @property
+    def drills(self) -> str:
+        """The bucket of drills."""
+        return self.names.drill_bucket(ACCOUNT, REGION)
+
     def repository(self, name: str) -> Repository:
         found = self.configuration.find(name)
         assert found is not None, f"no repository {name} in tests/system/repositories.toml"

@@ -74,7 +74,8 @@ def test_the_schedules_role_invokes_record_and_nothing_else(system: System, begu
     client = system.as_role(role)("lambda")
     # Record refuses what it does not know, which shows that it was reached.
     assert client.invoke(FunctionName="rwm-record", Payload=b"{}")["FunctionError"]
-    for other in ("collect-chunks", "announce-restore", "plan-restore", "copy-batch", "verify-restore", "end-restore"):
+    restoring = ("announce-restore", "plan-restore", "thaw-batch", "copy-batch", "verify-restore", "end-restore")
+    for other in ("collect-chunks", *restoring):
         assert refusal(client.invoke, FunctionName=f"rwm-{other}", Payload=b"{}") == "AccessDeniedException"
 
 

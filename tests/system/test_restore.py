@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from tests.system.scenes import WIDE, Alpha
 from tests.system.system import Answer, System
 
 pytestmark = pytest.mark.system
+
+KEYS = "--with-revoked-keys"
+"""Alpha's host hid its key files with all the rest."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,7 @@ def targets(system: System) -> None:
 def test_a_restore_is_refused_before_anything_is_written(system: System, alpha: Alpha, what: str) -> None:
     state, bucket, says = REFUSED[what]
     plans, versions = _plans(system), system.versions("alpha")
-    answer = system.rwm("restore", "alpha", state(alpha), "--to-bucket", bucket)
+    answer = system.rwm("restore", "alpha", state(alpha), "--to-bucket", bucket, KEYS)
     assert answer.exit_code == 2, answer
     assert says in answer.message
     assert "nothing was" in answer.message
@@ -77,6 +81,26 @@ def test_a_restore_is_refused_before_anything_is_written(system: System, alpha: 
     assert system.keys("rwm-restore-empty") == set()
     assert system.keys("rwm-restore-occupied") == {"of-somebody-else"}
     assert system.versions("alpha") == versions
+
+
+@pytest.mark.usefixtures("targets")
+def test_without_the_key_files_that_were_hidden_since_a_restore_is_refused(system: System, alpha: Alpha) -> None:
+    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", "rwm-restore-empty")
+    assert answer.exit_code == 2, answer
+    assert "key files was removed since, and a repository without key files cannot be opened" in answer.message
+    assert system.keys("rwm-restore-empty") == set()
+
+
+@pytest.mark.usefixtures("targets")
+def test_a_dry_run_says_what_a_restore_would_do_and_writes_nothing(system: System, alpha: Alpha) -> None:
+    plans = _plans(system)
+    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", "rwm-restore-empty", KEYS, "--dry-run")
+    assert answer.exit_code == 0, answer
+    told = answer.document
+    assert (told["objects"], told["requests"]["CopyObject"]) == (len(alpha.contents), len(alpha.contents))
+    assert sorted(told["revoked_first"]) == sorted(key for key in alpha.contents if key.startswith("keys/"))
+    assert (_plans(system), system.keys("rwm-restore-empty")) == (plans, set())
+    assert system.rwm("restores", "alpha").document["under_way"] == []
 
 
 @pytest.mark.usefixtures("targets")
@@ -109,7 +133,7 @@ def test_a_repository_whose_objects_were_all_hidden_is_restored(system: System, 
     assert alpha.hidden["hidden"] == len(alpha.contents)
     assert alpha.hidden["objects"] == 0
     target = system.target("alpha")
-    answer = system.rwm("restore", "alpha", alpha.whole["id"][:12], "--to-bucket", target)
+    answer = system.rwm("restore", "alpha", alpha.whole["id"][:12], "--to-bucket", target, KEYS)
     assert (answer.exit_code, answer.document["outcome"]) == (0, "restored")
     assert answer.document["proven"] == answer.document["copied"] == len(alpha.contents)
     assert _contents(system, target) == alpha.contents
@@ -118,7 +142,8 @@ def test_a_repository_whose_objects_were_all_hidden_is_restored(system: System, 
 def test_a_restore_beneath_a_prefix_leaves_its_surroundings_alone(system: System, alpha: Alpha) -> None:
     target = system.target("prefixed")
     system.client("s3").put_object(Bucket=target, Key="old/of-somebody-else", Body=b"x")
-    answer = system.rwm("restore", "alpha", alpha.whole["cut_time"], "--to-bucket", target, "--to-prefix", "old/alpha")
+    place = ("--to-bucket", target, "--to-prefix", "old/alpha")
+    answer = system.rwm("restore", "alpha", alpha.whole["cut_time"], *place, KEYS)
     assert (answer.exit_code, answer.document["state"]) == (0, alpha.whole["id"])
     assert _contents(system, target, "old/") == {
         "of-somebody-else": b"x",
@@ -135,13 +160,13 @@ def test_an_empty_state_is_restored_to_nothing(system: System, alpha: Alpha) -> 
 
 def test_a_restore_again_copies_only_what_is_missing(system: System, alpha: Alpha) -> None:
     s3, target = system.client("s3"), system.target("resumed")
-    system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+    system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
     lost = sorted(alpha.contents)[2:5]
     for key in lost:
         s3.delete_object(Bucket=target, Key=key)
     kept = {key: s3.head_object(Bucket=target, Key=key)["LastModified"] for key in alpha.contents if key not in lost}
     time.sleep(1.1)
-    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
     assert (answer.exit_code, answer.document["copied"]) == (0, len(lost))
     assert answer.document["skipped"] == len(kept)
     assert answer.document["proven"] == len(alpha.contents)
@@ -151,17 +176,47 @@ def test_a_restore_again_copies_only_what_is_missing(system: System, alpha: Alph
 
 def test_a_target_with_other_bytes_under_a_key_of_the_state_is_refused_and_named(system: System, alpha: Alpha) -> None:
     s3, target = system.client("s3"), system.target("changed")
-    system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+    system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
     for key in ("config", next(key for key in alpha.contents if key.startswith("data/"))):
         s3.put_object(Bucket=target, Key=key, Body=bytes(len(alpha.contents[key])))
-        answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+        answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
         assert answer.exit_code == 2, answer
         assert key in answer.message
         # Somebody has looked at it, and takes it away.
         s3.delete_object(Bucket=target, Key=key)
-        again = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+        again = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
         assert (again.exit_code, again.document["copied"]) == (0, 1)
     assert _contents(system, target) == alpha.contents
+
+
+def test_a_permission_that_copies_lack_is_named_before_the_first_of_them(system: System, alpha: Alpha) -> None:
+    target = system.target("denied")
+    for action, role, resource in (
+        ("s3:PutObject", "rwm-copy-batch", f"arn:aws:s3:::{target}/*"),
+        ("s3:GetObjectVersion", "rwm-copy-batch", f"arn:aws:s3:::{system.repository('alpha').bucket}/*"),
+        ("s3:ListBucket", "rwm-plan-restore", f"arn:aws:s3:::{target}"),
+    ):
+        with system.denying(role, [action], resource):
+            answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
+        assert answer.exit_code == 2, answer
+        assert f"S3 denies {action} on {resource.removeprefix('arn:aws:s3:::').removesuffix('/*')}" in answer.message
+        assert system.keys(target) == set()
+
+
+def test_copies_are_locked_for_as_long_as_was_asked_and_the_lock_is_no_longer_and_no_harder(
+    system: System, alpha: Alpha
+) -> None:
+    s3, target = system.client("s3"), "rwm-restore-locked"
+    s3.create_bucket(Bucket=target, ObjectLockEnabledForBucket=True)
+    asked = ("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS, "--lock")
+    first = system.rwm(*asked, "3")
+    assert (first.exit_code, first.document["outcome"]) == (0, "restored"), first
+    again = system.rwm(*asked, "30")
+    assert (again.exit_code, again.document["copied"]) == (0, 0), again
+    for key in alpha.contents:
+        held = s3.get_object_retention(Bucket=target, Key=key)["Retention"]
+        assert held["Mode"] == "GOVERNANCE"
+        assert (held["RetainUntilDate"] - datetime.now(UTC)).days == 29
 
 
 # --- not restored, and said so ----------------------------------------------------------------------------
@@ -201,7 +256,7 @@ def test_a_restore_that_was_stopped_is_finished_by_running_it_again(system: Syst
     left = {"execution": execution.rpartition(":")[2], "state": wide["id"], "status": "ended"}
     (announced,) = system.rwm("restores", "wide").document["under_way"]
     assert {name: announced[name] for name in left} == left
-    again = _restore_wide(system, wide, target)
+    again = system.rwm("restore", "--resume", left["execution"])
     past = {each["execution"]: each for each in system.rwm("restores", "wide").document["restores"]}
     told = past[again.document["execution"].rpartition(":")[2]]
     assert (told["outcome"], told["verified_at"] >= announced["since"]) == ("restored", True)
@@ -216,7 +271,7 @@ def test_a_version_that_an_administrator_deleted_is_named_as_missing(system: Sys
         Bucket=system.repository("alpha").bucket, Key=key, VersionId=version, BypassGovernanceRetention=True
     )
     target = system.target("missing")
-    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target)
+    answer = system.rwm("restore", "alpha", alpha.whole["id"], "--to-bucket", target, KEYS)
     assert (answer.exit_code, answer.document["outcome"]) == (1, "incomplete")
     assert (answer.document["missing"], answer.document["proven"]) == (1, len(alpha.contents) - 1)
     (trouble,) = answer.document["troubles"]

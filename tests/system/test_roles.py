@@ -77,15 +77,28 @@ class Table:
     def lock_for_a_while(self) -> Any:
         return self._lock("GOVERNANCE", timedelta(hours=23))
 
+    def lock_in_target(self) -> Any:
+        # Refused or not before anybody looks for the bucket's locks, of which it has none.
+        return self._lock("GOVERNANCE", timedelta(days=1000), "rwm-restore-of-roles")
+
+    def lock_in_target_for_good(self) -> Any:
+        return self._lock("COMPLIANCE", timedelta(hours=23), "rwm-restore-of-roles")
+
+    def thaw(self) -> Any:
+        # It lies in no archive class, so that there is nothing to bring back.
+        return self.s3.restore_object(
+            Bucket=self.bucket, Key=self.key, VersionId=self.version, RestoreRequest={"Days": 1}
+        )
+
     def lock_for_years(self) -> Any:
         return self._lock("GOVERNANCE", timedelta(days=1000))
 
     def lock_for_good(self) -> Any:
         return self._lock("COMPLIANCE", timedelta(hours=23))
 
-    def _lock(self, mode: str, time: timedelta) -> Any:
+    def _lock(self, mode: str, time: timedelta, bucket: str = "") -> Any:
         return self.s3.put_object_retention(
-            Bucket=self.bucket,
+            Bucket=bucket or self.bucket,
             Key="data/absent",
             VersionId="absent",
             Retention={"Mode": mode, "RetainUntilDate": datetime.now(UTC) + time},
@@ -158,6 +171,15 @@ class Table:
     def delete_in_target(self) -> Any:
         return self.s3.delete_object(Bucket="rwm-restore-of-roles", Key="of-somebody")
 
+    def write_for_drill(self) -> Any:
+        return self.s3.put_object(Bucket=self._system.drills, Key="by-hand/by-hand", Body=b"x")
+
+    def list_drills(self) -> Any:
+        return self.s3.list_objects_v2(Bucket=self._system.drills)
+
+    def delete_in_drills(self) -> Any:
+        return self.s3.delete_object(Bucket=self._system.drills, Key="absent")
+
     def list_target(self) -> Any:
         return self.s3.list_objects_v2(Bucket="rwm-restore-of-roles")
 
@@ -223,6 +245,9 @@ class Table:
 
     def write_lock_report(self) -> Any:
         return self._put("locks#by-hand")
+
+    def write_drill_report(self) -> Any:
+        return self._put("drill#by-hand")
 
     def _put(self, partition: str, table: str = "") -> Any:
         return self.dynamodb.put_item(TableName=table or self.operations, Item=_key(partition, "by-hand"))
@@ -348,8 +373,20 @@ class Table:
     def start_copy(self) -> Any:
         return self._start("copy-batch")
 
+    def start_thawing(self) -> Any:
+        return self._start("thaw-batch")
+
+    def start_putting_back(self) -> Any:
+        return self._start("put-back")
+
     def start_ending(self) -> Any:
         return self._start("end-restore")
+
+    def start_choosing(self) -> Any:
+        return self._start("choose-drill")
+
+    def start_concluding_drill(self) -> Any:
+        return self._start("conclude-drill")
 
     def start_listing(self) -> Any:
         return self._start("list-range")
@@ -378,6 +415,9 @@ class Table:
     def start_prune(self) -> Any:
         return self._execute("prune", {"repository": "none", "reason": "operator", "dry_run": True})
 
+    def start_drill(self) -> Any:
+        return self._execute("drill", {"repository": "none", "reason": "operator", "whole": False})
+
     def wake_prune(self) -> Any:
         return self.stepfunctions.send_task_success(taskToken=self._token, output="{}")
 
@@ -391,6 +431,9 @@ class Table:
     def stop_restore(self) -> Any:
         return self._stop("restore")
 
+    def stop_download(self) -> Any:
+        return self._stop("restore", "to-directory-none")
+
     def stop_ranges(self) -> Any:
         return self._stop("record-ranges")
 
@@ -400,8 +443,11 @@ class Table:
     def stop_prune(self) -> Any:
         return self._stop("prune")
 
-    def _stop(self, workflow: str) -> Any:
-        execution = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-{workflow}:none"
+    def stop_drill(self) -> Any:
+        return self._stop("drill")
+
+    def _stop(self, workflow: str, name: str = "none") -> Any:
+        execution = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-{workflow}:{name}"
         return self.stepfunctions.stop_execution(executionArn=execution)
 
     def change_function(self) -> Any:
@@ -416,6 +462,15 @@ class Table:
     def make_key(self) -> Any:
         return self.iam.create_access_key(UserName="rwm-pestered-host")
 
+    def see_policies(self) -> Any:
+        return self.iam.list_attached_user_policies(UserName="rwm-pestered-host")
+
+    def put_into_quarantine(self) -> Any:
+        return self.iam.attach_user_policy(UserName="rwm-pestered-host", PolicyArn=_policy("rwm-pestered-quarantine"))
+
+    def take_out_of_quarantine(self) -> Any:
+        return self.iam.detach_user_policy(UserName="rwm-pestered-host", PolicyArn=_policy("rwm-pestered-quarantine"))
+
     def become_operator(self) -> Any:
         return self.sts.assume_role(RoleArn=_role("rwm-operator"), RoleSessionName="examiner")
 
@@ -424,23 +479,27 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
+def _policy(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+
+
 def _role(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
 NOBODY: tuple[Try, ...] = (
-    Table.hide,
     # It is locked, and apply-prune, which may delete, may not bypass that here.
     Table.delete_version,
     Table.delete_version_with_bypass,
     Table.delete_what_is_not_there_with_bypass,
     Table.lock_for_good,
     Table.lock_for_years,
-    Table.overwrite,
+    Table.lock_in_target_for_good,
     Table.suspend_versioning,
-    Table.read,
     Table.delete_anchor,
     Table.delete_in_target,
+    Table.delete_in_drills,
+    Table.stop_drill,
     Table.delete_state,
     Table.delete_head,
     Table.change_verdict,
@@ -457,6 +516,8 @@ NOBODY: tuple[Try, ...] = (
     Table.purge,
     Table.publish,
     Table.make_key,
+    Table.put_into_quarantine,
+    Table.take_out_of_quarantine,
     Table.become_operator,
 )
 """What no role may, whoever it is."""
@@ -467,16 +528,23 @@ CONCLUDE = (*RECORDING, "check-posture", "check-consistent", "conclude-content",
 """They say what was found."""
 RESTORE = ("plan-restore", "copy-batch", "verify-restore")
 """They see the target."""
+IN_PLACE = ("plan-in-place", "put-back", "verify-in-place")
 CHECK_CONTENT = ("plan-content", "hash-content", "conclude-content")
 DECIDE_ON_A_PRUNE = ("plan-prune", "drop-states", "apply-prune")
 READ_OPERATIONS = (
     *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
     *("plan-content", "acknowledge", "ask-approval", "lease-prune", "extend-retention"),
+    *("choose-drill", "conclude-drill", "downloader"),
 )
 LIST = ("record", "list-range", "check-consistent", "plan-prune", "apply-prune", "verify-prune", "extend-retention")
 
 ONLY: dict[Try, tuple[str, ...]] = {
     # a call, and all roles that may make it
+    Table.hide: ("put-back",),
+    # In this order: what was hidden is there again for all that follows.
+    Table.overwrite: ("put-back",),
+    Table.read: ("put-back",),
+    Table.see_policies: ("plan-in-place", "check-posture"),
     Table.list_versions: LIST,
     Table.list_uploads: ("apply-prune",),
     Table.delete_what_is_not_there: ("apply-prune",),
@@ -484,16 +552,20 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.lock_for_a_while: ("extend-retention",),
     Table.read_configuration: ("check-posture",),
     # Of a repository whose password nobody stored, which is therefore none of check-complete's.
-    Table.read_version: ("hash-content", "plan-restore", "copy-batch"),
+    Table.read_version: ("hash-content", "plan-restore", "copy-batch", "put-back", "downloader"),
     Table.read_password: ("check-complete",),
     Table.list_target: (*RESTORE, "check-complete"),
     Table.write_target: ("copy-batch",),
+    Table.lock_in_target: ("copy-batch",),
+    Table.thaw: ("thaw-batch", "copy-batch", "put-back"),
+    Table.list_drills: (*RESTORE, "check-complete"),
+    Table.write_for_drill: ("copy-batch",),
     Table.write_anchor: RECORDING,
     Table.write_ranges: ("record",),
     Table.write_part: ("list-range",),
     Table.read_part: ("close-recording", "record-ranges-workflow"),
-    Table.write_plan: ("plan-restore", "verify-restore"),
-    Table.write_result: RESTORE,
+    Table.write_plan: ("plan-restore", "verify-restore", "plan-in-place", "verify-in-place"),
+    Table.write_result: (*RESTORE, *IN_PLACE),
     Table.write_check_plan: ("plan-content",),
     Table.write_check_result: ("hash-content",),
     Table.read_check_file: (*CHECK_CONTENT, "check-workflow"),
@@ -505,7 +577,7 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.read_state: (
         *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
         *("collect-chunks", "plan-content", "check-complete", "announce-restore", "plan-restore", "verify-prune"),
-        "extend-retention",
+        *("extend-retention", "choose-drill", "downloader", "plan-in-place", "verify-in-place"),
     ),
     Table.write_state: RECORDING,
     Table.change_state: (*RECORDING, "collect-chunks"),
@@ -524,12 +596,13 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.take_lease: ("lease-prune",),
     Table.change_lease: ("lease-prune",),
     Table.write_lock_report: ("extend-retention",),
-    Table.write_verdict: (*CONCLUDE, "verify-restore", "verify-prune"),
+    Table.write_drill_report: ("conclude-drill",),
+    Table.write_verdict: (*CONCLUDE, "verify-restore", "verify-in-place", "verify-prune"),
     Table.write_acknowledgement: ("acknowledge",),
-    Table.tell: (*CONCLUDE, "ask-approval", "verify-prune", "extend-retention"),
+    Table.tell: (*CONCLUDE, "ask-approval", "verify-prune", "extend-retention", "conclude-drill"),
     Table.wake_prune: ("approve", "ask-approval"),
     Table.end_prune: ("approve", "ask-approval"),
-    Table.start_record: ("record-schedule", "check-workflow", "operator"),
+    Table.start_record: ("record-schedule", "check-workflow", "restore-workflow", "operator"),
     Table.start_posture: ("check-workflow", "operator"),
     Table.start_hashing: ("check-workflow",),
     Table.start_complete: ("check-workflow",),
@@ -544,19 +617,25 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.start_applying: ("prune-workflow",),
     Table.start_verifying: ("prune-workflow",),
     Table.start_locking: ("extend-retention-schedule",),
+    Table.start_thawing: ("restore-workflow",),
     Table.start_copy: ("restore-workflow",),
+    Table.start_putting_back: ("restore-workflow",),
     Table.start_ending: ("restore-workflow",),
+    Table.start_choosing: ("drill-workflow",),
+    Table.start_concluding_drill: ("drill-workflow",),
     Table.start_listing: ("record-ranges-workflow",),
     Table.start_closing: ("record-ranges-workflow",),
     Table.start_collect: ("collect-chunks-schedule",),
-    Table.start_check: ("check-schedule", "operator", "check-workflow", "prune-workflow"),
+    Table.start_check: ("check-schedule", "operator", "check-workflow", "prune-workflow", "drill-workflow"),
     Table.start_prune: ("prune-schedule", "operator", "prune-workflow"),
-    Table.start_restore: ("operator", "restore-workflow"),
+    Table.start_restore: ("operator", "downloader", "restore-workflow", "drill-workflow"),
+    Table.start_drill: ("drill-schedule", "operator"),
     Table.start_ranges: ("record", "record-ranges-workflow"),
     # A Distributed Map starts and stops its children, which are executions of its own workflow.
-    Table.stop_check: ("check-workflow", "prune-workflow"),
+    Table.stop_check: ("check-workflow", "prune-workflow", "drill-workflow"),
     Table.stop_prune: ("prune-workflow",),
-    Table.stop_restore: ("restore-workflow",),
+    Table.stop_restore: ("restore-workflow", "drill-workflow"),
+    Table.stop_download: ("restore-workflow", "drill-workflow", "downloader"),
     Table.stop_ranges: ("record-ranges-workflow",),
 }
 
@@ -573,10 +652,11 @@ HARMLESS: tuple[Try, ...] = (
         Table.start_complete,
         Table.start_check,
     ),
-    *(Table.list_uploads, Table.read_prune_file, Table.read_plans, Table.read_task_token),
+    *(Table.see_policies, Table.list_uploads, Table.read_prune_file, Table.read_plans, Table.read_task_token),
     *(Table.write_prune_plan, Table.write_prune_batch, Table.write_prune_result, Table.write_prune_report),
     *(Table.shelve_plan, Table.change_plan, Table.keep_task_token, Table.write_approval, Table.write_hold),
     *(Table.announce_restore, Table.take_lease, Table.change_lease, Table.mark_dropped, Table.write_lock_report),
+    *(Table.write_drill_report, Table.list_drills, Table.start_drill),
     *(Table.delete_hold, Table.delete_approval, Table.delete_lease, Table.delete_restore_under_way),
     *(Table.unmark_dropped, Table.start_prune, Table.start_approve, Table.start_hold, Table.start_applying),
 )
@@ -634,9 +714,14 @@ def test_the_forbidden_calls_would_work_for_somebody(system: System, token: str)
 
 @pytest.mark.parametrize(
     ("call", "role"),
-    [(Table.write_anchor, "rwm-record"), (Table.tell, "rwm-record"), (Table.write_part, "rwm-list-range")],
+    [
+        (Table.write_anchor, "rwm-record"),
+        (Table.tell, "rwm-record"),
+        (Table.write_part, "rwm-list-range"),
+        (Table.write_for_drill, "rwm-copy-batch"),
+    ],
 )
-def test_an_administrator_neither_writes_anchors_nor_listings_nor_tells_people_that_all_is_well(
+def test_an_administrator_neither_writes_anchors_nor_listings_nor_copies_nor_tells_people_that_all_is_well(
     system: System, token: str, call: Try, role: str
 ) -> None:
     assert _is_denied(call, Table(system, system.user("almighty", "*"), token))

@@ -4,6 +4,7 @@ A finding of posture is about now, is made anew by every check and has no eviden
 tells it from another: the policy's second missing statement is news though its first one was told.
 
 Security rules:
+- A note is told to who asks, but for those that nobody would ever ask for: a drill that does not come is silent.
 - Drift is always news: it is found once, and the same fact may change every day.
 - What was once away is news when it is back.
 """
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 
 from functions.domain.findings import FindingId
 from functions.domain.values import Digest, Finding, Severity
+
+TOLD_NOTES = frozenset({FindingId.DRILL_OVERDUE})
+"""They stop no prune, and people hear of them once all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,11 @@ def mark(finding: Finding) -> str:
 
 
 def news(findings: Iterable[Finding], before: LastPosture | None) -> tuple[Finding, ...]:
-    """FAIL and HOLD findings that the last posture did not have, in their order."""
+    """Findings that people have to hear of and that the last posture did not have, in their order."""
     told = before.findings if before else frozenset()
     return tuple(
         finding
         for finding in findings
-        if finding.severity is not Severity.NOTE and (finding.id == FindingId.DRIFT or mark(finding) not in told)
+        if (finding.severity is not Severity.NOTE or finding.id in TOLD_NOTES)
+        and (finding.id == FindingId.DRIFT or mark(finding) not in told)
     )

@@ -1,21 +1,28 @@
 """The plan of a restore into a bucket, its batches, and its files in the records bucket.
 
-A plan is data, named by the digest of its bytes, and holds no time: the same state and the same target always give the
-same plan, so that running again resumes it. It covers the digest of every batch.
+A plan is data, named by the digest of its bytes, and holds no time: the same state, the same target and the same wishes
+always give the same plan, so that running again resumes it. It covers the digest of every batch.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import chain
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from functions.domain.batches import PlannedBatch, cut_runs, decode_batch, encode_batch
+from functions.domain.batches import PlannedBatch, cut_columns, decode_batch, encode_columns
+from functions.domain.columns import Columns
 from functions.domain.documents import Document
 from functions.domain.ports import RecordReader
-from functions.domain.restore.request import Location
+from functions.domain.restic import FileType, file_type
+from functions.domain.restore.request import Location, Tier
+from functions.domain.restore.revoked import key_files
+from functions.domain.restore.target import Survey
 from functions.domain.state import StateHeader
-from functions.domain.values import Digest, ObjectVersion, RepositoryName, StateId, VersionId
+from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 
 BATCH_OBJECTS = 500
 """A batch is one page of the target's listing, and some 30 s of copying; a million objects are 2,000 batches."""
@@ -32,52 +39,179 @@ class RestorePlan(Document):
     """What to copy, from where and to where. It is named by its digest, and so is the folder of its files."""
 
     KIND: ClassVar[str] = "restore plan"
+    FORMATS: ClassVar[Mapping[int, frozenset[str]]] = {
+        1: frozenset({"lock_days", "thaw", "revoked", "reinstated", "sample", "unproven"}),
+        2: frozenset(),
+    }
 
     repository: RepositoryName
     state: StateId
     manifest_root: Digest
+    """The state's."""
     content_root: Digest
+    """Of what is restored: the state's, where nothing is left out."""
     source: Location
     target: Location
     objects: int = Field(ge=0)
     bytes: int = Field(ge=0)
     batches: tuple[PlannedBatch, ...]
+    lock_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """Governance retention of each copy, from the day on which it is made; None: what the target does by itself."""
+    thaw: Tier | None = None
+    """At which tier archived versions are brought back first; None: none may be."""
+    revoked: Annotated[tuple[ObjectKey, ...], Field(min_length=1)] | None = None
+    """Key files that are left out, since they were removed since the state; None: none is."""
+    reinstated: Annotated[tuple[ObjectKey, ...], Field(min_length=1)] | None = None
+    """Key files that were removed since the state, and come back as was asked for; None: none does."""
+    sample: Annotated[int, Field(ge=1)] | None = None
+    """Packs that a drill leaves out, chosen at random; None: none is."""
+    unproven: Annotated[tuple[ObjectKey, ...], Field(min_length=1)] | None = None
+    """Objects that are too large to be proven; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a state is restored, beside where to."""
+
+    lock_days: int | None = None
+    thaw: Tier | None = None
+    with_revoked_keys: bool = False
+    sample_bytes: int | None = None
+    """Of a drill: at most about so many bytes of packs; None: all."""
+    seed: str = ""
+    """By which they are chosen: the same chooses the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Packs that are chosen at random: those whose number is at most `highest`."""
+
+    seed: str
+    highest: int
+
+    def has(self, key: ObjectKey) -> bool:
+        return _number(self.seed, key) <= self.highest
+
+
+_NUMBERS = 1 << 64
+
+
+def _number(seed: str, key: ObjectKey) -> int:
+    """Below 2**64; nobody who cannot choose the seed can choose it."""
+    return int.from_bytes(hashlib.sha256(f"rwm sample\0{seed}\0{key}".encode()).digest()[:8])
+
+
+def draw_sample(blocks: Iterable[Columns], seed: str, most_bytes: int) -> Sample:
+    """As many packs as have `most_bytes` together, and one in any case; goes through all of `blocks`."""
+    chosen: list[tuple[int, int]] = []
+    total = 0
+    # What was too much once is so for good: else a smaller one, drawn later, would bring it back in.
+    below = _NUMBERS
+    for block in blocks:
+        for key, size in zip(block.keys, block.sizes, strict=True):
+            if not key.startswith("data/") or file_type(key) is not FileType.PACK:
+                continue
+            number = _number(seed, key)
+            if number >= below:
+                continue
+            heappush(chosen, (-number, size))
+            total += size
+            while total > most_bytes and len(chosen) > 1:
+                highest, its_size = heappop(chosen)
+                below, total = -highest, total - its_size
+    return Sample(seed, -chosen[0][0] if chosen else 0)
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which entries of a state are restored, and what is known of the others once all have passed."""
+
+    keys_of_today: frozenset[ObjectKey] | None = None
+    """The key files of the newest state; None: none was removed since."""
+    with_revoked_keys: bool = False
+    sample: Sample | None = None
+    """None: all packs."""
+    revoked: list[ObjectKey] = field(default_factory=list)
+    """Key files that were removed since, left out or not."""
+    key_files: int = 0
+    """The others."""
+    sampled_out: int = 0
+    """Packs that are left out."""
+
+    def of(self, block: Columns) -> Columns:
+        """Those of the next entries that are restored."""
+        left_out: set[ObjectKey] = set()
+        if self.keys_of_today is not None:
+            for key in key_files((block,)):
+                if key in self.keys_of_today:
+                    self.key_files += 1
+                    continue
+                self.revoked.append(key)
+                if not self.with_revoked_keys:
+                    left_out.add(key)
+        if self.sample is not None:
+            missed = {key for key in block.keys if file_type(key) is FileType.PACK and not self.sample.has(key)}
+            self.sampled_out += len(missed)
+            left_out |= missed
+        if not left_out:
+            return block
+        return block.chosen(bytes(key not in left_out for key in block.keys))
+
+    @property
+    def left_out(self) -> tuple[ObjectKey, ...]:
+        """Key files."""
+        return () if self.with_revoked_keys else tuple(self.revoked)
+
+    @property
+    def reinstated(self) -> tuple[ObjectKey, ...]:
+        return tuple(self.revoked) if self.with_revoked_keys else ()
 
 
 def draw_plan(
-    header: StateHeader, versions: Iterable[ObjectVersion], source: Location, target: Location
+    header: StateHeader,
+    source: Location,
+    target: Location,
+    *,
+    batches: Iterable[PlannedBatch],
+    survey: Survey,
+    choice: Choice,
+    wishes: Wishes,
 ) -> RestorePlan:
-    """The plan that copies `versions` (the proven entries of `header`, in key order) from `source` to `target`."""
-    batches = tuple(
-        PlannedBatch(
-            number=number,
-            digest=batch_digest(encode_batch(batch)),
-            objects=len(batch),
-            bytes=sum(version.size for version in batch),
-        )
-        for number, batch in enumerate(cut_batches(versions))
-    )
+    """The plan that copies what `choice` takes of the proven entries of `header`, from `source` to `target`; all of it
+    has passed `survey`."""
     return RestorePlan(
         repository=header.repository,
         state=header.id,
         manifest_root=header.manifest_root,
-        content_root=header.content_root,
+        content_root=survey.content_root,
         source=source,
         target=target,
-        objects=header.objects,
-        bytes=header.bytes,
-        batches=batches,
+        objects=survey.objects,
+        bytes=survey.bytes,
+        batches=tuple(batches),
+        lock_days=wishes.lock_days,
+        # Also where nothing is archived as far as the state knows: lifecycle may have moved versions since.
+        thaw=wishes.thaw,
+        revoked=choice.left_out or None,
+        reinstated=choice.reinstated or None,
+        sample=choice.sampled_out or None,
+        unproven=tuple(survey.unproven) or None,
     )
 
 
-def cut_batches(versions: Iterable[ObjectVersion]) -> Iterator[tuple[ObjectVersion, ...]]:
-    """`versions` in runs of at most BATCH_OBJECTS objects and BATCH_BYTES bytes, in order.
+def planned_batches(blocks: Iterable[Columns]) -> Iterator[tuple[PlannedBatch, bytes]]:
+    """Each batch of these entries with the bytes of its file, in order: at most BATCH_OBJECTS objects and BATCH_BYTES
+    bytes.
 
-    No versions are one empty batch, so that every restore runs the same steps and leaves a result.
+    No entries are one empty batch, so that every restore runs the same steps and leaves a result.
     """
-    runs = cut_runs(versions, objects=BATCH_OBJECTS, size=BATCH_BYTES)
-    yield next(runs, ())
-    yield from runs
+    runs = cut_columns(blocks, objects=BATCH_OBJECTS, size=BATCH_BYTES)
+    for number, batch in enumerate(chain([next(runs, Columns())], runs)):
+        content = encode_columns(batch)
+        yield (
+            PlannedBatch(number=number, digest=batch_digest(content), objects=len(batch), bytes=sum(batch.sizes)),
+            content,
+        )
 
 
 def batch_digest(content: bytes) -> Digest:

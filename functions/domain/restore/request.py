@@ -58,6 +58,8 @@ class RestoreRequest(Part):
     """Put it back although hosts may write meanwhile."""
     sample_bytes: Annotated[int, Field(ge=0)] | None = None
     """Of a drill: at most about so many bytes of packs, chosen at random, and all else; None: everything."""
+    drill: bool = False
+    """Into the bucket of drills, which empties itself, and into no other."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -67,6 +69,8 @@ class RestoreRequest(Part):
             raise ValueError("lock_days is for a restore to a bucket")
         if self.sample_bytes is not None and self.to != "bucket":
             raise ValueError("sample_bytes is for a drill, which restores to a bucket")
+        if self.drill and self.to != "bucket":
+            raise ValueError("a drill restores to a bucket")
         if self.insist and self.to != "in-place":
             raise ValueError("insist is for a restore in place")
         return self
@@ -94,8 +98,21 @@ def protected_repository(configuration: Configuration, name: str) -> Repository:
     return repository
 
 
-def check_target(target: Location, configuration: Configuration, records_bucket: str) -> None:
-    """Raises RestoreRefused for a target that no restore may ever write to, whatever it holds."""
+def check_target(target: Location, configuration: Configuration, records_bucket: str, *, drill: bool = False) -> None:
+    """Raises RestoreRefused for a target that no restore may ever write to, whatever it holds.
+
+    A `drill` may write to the bucket of drills alone, and nobody else may: it empties itself within two days.
+    """
+    scratch = configuration.names.drill_bucket_beside(records_bucket)
+    if drill and target.bucket != scratch:
+        raise RestoreRefused(f"a drill restores to {scratch}, not to {target.bucket}; nothing was written")
+    if drill:
+        return
+    if target.bucket == scratch:
+        raise RestoreRefused(
+            f"{target.bucket} is for drills: what is in it is deleted after a day; nothing was written; name another "
+            "bucket"
+        )
     if target.bucket in configuration.buckets:
         names = ", ".join(each.name for each in configuration.buckets[target.bucket])
         raise RestoreRefused(
