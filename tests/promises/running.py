@@ -17,7 +17,7 @@ from functions.domain.prune.lease import LeaseHeld
 from functions.domain.prune.plan import Phase, PlanMismatch, manifest_file
 from functions.domain.prune.validity import PruneRefused
 from functions.domain.repositories import Repository
-from functions.domain.restore.plan import read_plan
+from functions.domain.restore.plan import Wishes, read_plan
 from functions.domain.restore.proof import BatchResult
 from functions.domain.restore.report import RestoreReport
 from functions.domain.restore.request import Location, RestoreRefused
@@ -355,6 +355,8 @@ class Restore:
             reader=FakeTargetReader(world.s3, TARGET, self.target.key_prefix, me),
             pinned=FakeThawedReader(FakePinnedReader(world.s3, PROTECTED, self.repository.key_prefix, me)),
             records=FakeRecordWriter(world.s3, RECORDS, me),
+            # All of the state: what was removed since, an attacker may have removed.
+            wishes=Wishes(with_revoked_keys=True),
         )
         self.left = list(self._children(self.written))
         self.stage = "copy"
