@@ -117,13 +117,15 @@ def versions() -> Mapping[str, str]:
 
 
 def _deployed(records: str) -> dict[str, str]:
-    """What infra tells every function; of these the copy uses the bucket alone."""
+    """What infra tells every function, of which the copy uses the bucket alone; and what Lambda does."""
     return {
         "RWM_LEDGER": "bench",
         "RWM_OPERATIONS": "bench",
         "RWM_RECORDS": records,
         "RWM_ALERTS": "bench",
         "RWM_RESTORE_THREADS": str(THREADS),
+        # As Lambda does, by which the step knows that it may make its client before the first event.
+        "AWS_LAMBDA_FUNCTION_NAME": "rwm-copy-batch",
     }
 
 

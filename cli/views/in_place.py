@@ -6,10 +6,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cli.restoring import Restore, how_to_look
-from cli.views.screen import Screen, printable, size, when
+from cli.views.restoring import show_troubles
+from cli.views.screen import Screen, size, when
 from functions.domain.restore.forecast import Forecast
-
-SHOWN_TROUBLES = 20
 
 
 def question(forecast: Forecast) -> str:
@@ -47,10 +46,7 @@ def show(restore: Restore) -> Iterator[RenderableType]:
         f"were right already, {restore.unproven} unproven, {restore.missing} missing, {restore.damaged} damaged, "
         f"{restore.failed} failed, {restore.unexpected} unexpected"
     )
-    for trouble in restore.troubles[:SHOWN_TROUBLES]:
-        yield Text(printable(f"  {trouble.kind}: {trouble.key}: {trouble.why}"), style="red")
-    if len(restore.troubles) > SHOWN_TROUBLES:
-        yield Text(f"  and {len(restore.troubles) - SHOWN_TROUBLES} more; the report names all")
+    yield from show_troubles(restore)
     if restore.report:
         yield Text(f"report: s3://{restore.report.bucket}/{restore.report.key}")
     yield from _next_steps(restore)

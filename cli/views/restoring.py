@@ -43,13 +43,21 @@ def show(restore: Restore) -> Iterator[RenderableType]:
         f"{restore.damaged} damaged, {restore.failed} failed, {restore.unexpected} unexpected"
     )
     yield from show_wishes(restore)
-    for trouble in restore.troubles[:SHOWN_TROUBLES]:
-        yield Text(printable(f"  {trouble.kind}: {trouble.key}: {trouble.why}"), style="red")
-    if len(restore.troubles) > SHOWN_TROUBLES:
-        yield Text(f"  and {len(restore.troubles) - SHOWN_TROUBLES} more; the report names all")
+    yield from show_troubles(restore)
     if restore.report:
         yield Text(f"report: s3://{restore.report.bucket}/{restore.report.key}")
     yield from _next_steps(restore)
+
+
+def show_troubles(restore: Restore) -> Iterator[RenderableType]:
+    """The first objects that are not proven, and how many more there are."""
+    for trouble in restore.troubles[:SHOWN_TROUBLES]:
+        yield Text(printable(f"  {trouble.kind}: {trouble.key}: {trouble.why}"), style="red")
+    counted = restore.unproven + restore.missing + restore.damaged + restore.failed + restore.unexpected
+    if counted > SHOWN_TROUBLES:
+        named = len(restore.troubles)
+        which = "all" if named >= counted else f"the first {named}"
+        yield Text(f"  and {counted - SHOWN_TROUBLES} more; the report names {which}")
 
 
 def _what(restore: Restore) -> str:

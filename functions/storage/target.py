@@ -1,7 +1,5 @@
 """The target of a restore: its objects, their checksums and bytes, and the server-side copy into it."""
 
-import base64
-import binascii
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +18,7 @@ from functions.domain.restore.target import LARGEST_COPY, part_size
 from functions.domain.values import NULL_VERSION, Digest, ObjectKey, ObjectVersion, VersionGone, VersionId, zulu
 from functions.storage.aws import error_code
 from functions.storage.bucket import PIECE
+from functions.storage.checksums import whole_sha256
 from functions.storage.direct import Direct, copy_source
 from functions.storage.thawing import FROZEN
 
@@ -109,7 +108,7 @@ class S3TargetReader:
     def stored_sha256(self, key: ObjectKey) -> Digest | None:
         with _translated(self._bucket, "s3:GetObject", key):
             answer = self._client.head_object(Bucket=self._bucket, Key=self._key_prefix + key, ChecksumMode="ENABLED")
-        return _whole(answer.get("ChecksumSHA256"), answer.get("ChecksumType"))
+        return whole_sha256(answer.get("ChecksumSHA256"), answer.get("ChecksumType"))
 
     def read(self, key: ObjectKey) -> Iterator[bytes]:
         with _translated(self._bucket, "s3:GetObject", key):
@@ -271,8 +270,8 @@ class S3VersionCopier:
         if (found := self._copy_directly(version)) is None:
             with _of_the_source(version), _translated(self._target_bucket, _COPY):
                 result = self._copy_whole(version).get("CopyObjectResult", {})
-            return _whole(result.get("ChecksumSHA256"), result.get("ChecksumType"))
-        return _whole(found.get("ChecksumSHA256"), found.get("ChecksumType"))
+            return whole_sha256(result.get("ChecksumSHA256"), result.get("ChecksumType"))
+        return whole_sha256(found.get("ChecksumSHA256"), found.get("ChecksumType"))
 
     def _copy_directly(self, version: ObjectVersion) -> Mapping[str, str] | None:
         if self._direct is None:
@@ -396,17 +395,6 @@ def _is_of_a_marker(error: ClientError) -> bool:
     """S3 answers a copy from a delete marker's version id with 400 InvalidRequest, which has other causes too."""
     message = str(error.response.get("Error", {}).get("Message", ""))
     return error_code(error) == "InvalidRequest" and "delete marker" in message
-
-
-def _whole(checksum: str | None, kind: str | None) -> Digest | None:
-    """A full object's SHA-256. A multipart object's is a hash of hashes (`…-3`, COMPOSITE), which proves no name."""
-    if checksum is None or kind == "COMPOSITE":
-        return None
-    try:
-        raw = base64.b64decode(checksum, validate=True)
-    except binascii.Error:
-        return None
-    return Digest(raw.hex()) if len(raw) == 32 else None
 
 
 def _where(error: ClientError) -> str:

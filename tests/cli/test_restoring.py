@@ -249,6 +249,14 @@ class TestTheEnd:
         shown = restore(deployed).stdout
         assert (shown.count("unexpected: x"), "and 5 more; the report names all" in shown) == (20, True)
 
+    def test_says_of_very_many_troubles_how_many_the_report_names(self, deployed: Deployed, state: StateHeader) -> None:
+        extra = [Trouble(key=ObjectKey(f"x{each:02}"), kind=Kind.UNEXPECTED, why="extra") for each in range(25)]
+        deployed.workflows.looks = [{"status": "FAILED", "error": "RestoreIncomplete"}]
+        deployed.workflows.on_end = lambda name: deployed.report(
+            state, TARGET, name, outcome="incomplete", troubles=extra, proven=3, unexpected=70
+        )
+        assert "and 50 more; the report names the first 25" in restore(deployed).stdout
+
     @pytest.mark.parametrize(
         "cause", [FULL, json.dumps({"errorType": "RestoreRefused", "errorMessage": FULL})], ids=["message", "json"]
     )
