@@ -18,6 +18,7 @@ from functions.domain.prune.lookup import Proofs
 from functions.domain.prune.plan import Phase, PrunePlan, manifest_file, plan_file, read_batch, read_plan
 from functions.domain.prune.report import PruneReport
 from functions.domain.repositories import Repository, Retention
+from functions.domain.restore.plan import Wishes
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, Finding, VersionId
 from functions.domain.verdict import CheckLevel, Outcome, conclude
@@ -51,6 +52,10 @@ class Planned:
     plan: Digest
     plan_version: VersionId
     manifests: Mapping[Phase, VersionId]
+
+
+WHOLE = Wishes(with_revoked_keys=True)
+"""A kept state restores with all that it names, whatever was removed since."""
 
 
 @dataclass(slots=True)
@@ -330,7 +335,7 @@ class World(backed_up.World):
         """Whether a restore of the state is complete: damage that the state itself names comes back, too."""
         for entry in self.s3.everything(backed_up.TARGET):
             self.s3.delete_version(backed_up.TARGET, entry.version.key, entry.version.version_id)
-        return self.restore(header.id, execution=f"of-{header.generation}").outcome != "incomplete"
+        return self.restore(header.id, execution=f"of-{header.generation}", wishes=WHOLE).outcome != "incomplete"
 
     def watch(self, hook: Hook) -> None:
         """Let `hook` see every call to S3 and to every table."""

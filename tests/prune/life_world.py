@@ -44,7 +44,7 @@ from tests.fakes.restic import Restic
 from tests.fakes.s3_model import DefaultRetention, LockMode
 from tests.fakes.s3_server import S3Server
 from tests.prune import apply_world
-from tests.prune.apply_world import KEY_PREFIX, Planned
+from tests.prune.apply_world import KEY_PREFIX, WHOLE, Planned
 from tests.restore.world import PREFIX, PROTECTED, RECORDS, REPOSITORY, TARGET
 
 GRACE = 5 * DAY
@@ -206,7 +206,7 @@ class World(apply_world.World):
         """RWM restores the state, to exactly its bytes."""
         for entry in self.s3.everything(TARGET):
             self.s3.delete_version(TARGET, entry.version.key, entry.version.version_id)
-        assert self.restore(header.id, execution=f"of-{header.generation}").outcome == "restored"
+        assert self.restore(header.id, execution=f"of-{header.generation}", wishes=WHOLE).outcome == "restored"
         assert self.restored() == self.contents[header.id], header.generation
 
     def restic_says(self, header: StateHeader, folder: Path, *arguments: str) -> str:
