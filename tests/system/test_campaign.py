@@ -154,8 +154,8 @@ def test_every_restore_takes_back_that_it_was_under_way(system: System, begun: B
     assert min(restored.values()) >= 1
     names = [repository.name for repository in system.configuration.repositories if repository.name != "wide"]
     left = {name: system.items(system.names.operations, f"restoring#{name}") for name in names}
-    # Of `wide` one was stopped, and nobody pruned it since (tests/system/test_restore.py). What keeps prunes away while a
-    # directory is restored is stopped by who downloads; the next prune takes it away (tests/system/test_download.py).
+    # Of `wide` one was stopped, and nobody pruned it since (tests/system/test_restore.py). What keeps prunes away while
+    # a directory is restored is stopped by who downloads; the next prune takes it away (tests/system/test_download.py).
     executions = [each["sk"]["S"] for items in left.values() for each in items]
     assert [each for each in executions if not each.startswith("to-directory-")] == []
 
