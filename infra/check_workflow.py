@@ -22,10 +22,10 @@ from infra.workflow import (
     NOTHING,
     NULL,
     REMEMBERED,
+    batch_step,
     for_each_batch,
     invoke,
     retry_lambda_trouble,
-    retry_out_of_time,
     state_machine,
 )
 
@@ -196,16 +196,7 @@ class CheckWorkflow(Construct):
         return plan
 
     def _hashing(self, conclude: tasks.LambdaInvoke) -> sfn.IChainable:
-        hash_batch = tasks.LambdaInvoke.jsonata(
-            self,
-            "Hash batch",
-            lambda_function=self._steps.hash_content.function,
-            # Nothing: its counts are in the records bucket, with the rest.
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(hash_batch)
-        retry_out_of_time(hash_batch)
+        hash_batch = batch_step(self, "Hash batch", self._steps.hash_content)
         hashing = for_each_batch(
             self,
             "Hash batches",

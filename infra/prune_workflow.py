@@ -28,6 +28,7 @@ from infra.workflow import (
     NOTHING,
     NULL,
     REMEMBERED,
+    batch_step,
     for_each_batch,
     invoke,
     retry_lambda_trouble,
@@ -242,16 +243,7 @@ class PruneWorkflow(Construct):
         return self._batches(Phase.VERSIONS, markers), release
 
     def _batches(self, phase: Phase, following: sfn.IChainable) -> sfn.IChainable:
-        apply = tasks.LambdaInvoke.jsonata(
-            self,
-            f"Apply {phase}",
-            lambda_function=self._steps.apply.function,
-            # Nothing: what became of a batch is in the records bucket.
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(apply)
-        retry_out_of_time(apply)
+        apply = batch_step(self, f"Apply {phase}", self._steps.apply)
         manifest = f"$plan.{phase}_manifest"
         batches = for_each_batch(
             self,

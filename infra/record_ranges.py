@@ -21,9 +21,9 @@ from infra.workflow import (
     NOTHING,
     NULL,
     REMEMBERED,
+    batch_step,
     for_each_batch,
     retry_lambda_trouble,
-    retry_out_of_time,
     state_machine,
 )
 
@@ -106,15 +106,7 @@ class RangedRecording(Construct):
         )
 
     def _ranges(self, arns: Arns) -> sfn.DistributedMap:
-        list_range = tasks.LambdaInvoke.jsonata(
-            self,
-            "List range",
-            lambda_function=self.list_range.function,
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(list_range)
-        retry_out_of_time(list_range)
+        list_range = batch_step(self, "List range", self.list_range)
         return for_each_batch(
             self,
             "List ranges",

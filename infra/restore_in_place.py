@@ -27,15 +27,15 @@ from infra.access import (
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
-from infra.restore_workflow import LONGEST_THAW, THAW_LOOK
+from infra.restore_workflow import retry_still_frozen
 from infra.workflow import (
     NOTHING,
     NULL,
     OF_THE_PLAN,
     REMEMBERED,
+    batch_step,
     for_each_batch,
     retry_lambda_trouble,
-    retry_out_of_time,
 )
 
 MOST_RECORDINGS = 50
@@ -250,24 +250,8 @@ class InPlace:
         )
 
     def _batches(self, one: str, name: str, label: str, more: Mapping[str, Any] | None = None) -> sfn.DistributedMap:
-        batch = tasks.LambdaInvoke.jsonata(
-            self._scope,
-            one,
-            lambda_function=self._steps.put_back.function,
-            # Nothing: what became of a batch is in the records bucket.
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(batch)
-        retry_out_of_time(batch)
-        # What was thawed at the tier Expedited is back within minutes, anything else within hours or two days.
-        batch.add_retry(
-            errors=["StillFrozen"],
-            interval=cdk.Duration.minutes(1),
-            backoff_rate=2,
-            max_delay=THAW_LOOK,
-            max_attempts=int(LONGEST_THAW.to_minutes() // THAW_LOOK.to_minutes()),
-        )
+        batch = batch_step(self._scope, one, self._steps.put_back)
+        retry_still_frozen(batch)
         return for_each_batch(
             self._scope,
             name,

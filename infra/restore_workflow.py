@@ -26,9 +26,9 @@ from infra.workflow import (
     NULL,
     OF_THE_PLAN,
     REMEMBERED,
+    batch_step,
     for_each_batch,
     retry_lambda_trouble,
-    retry_out_of_time,
 )
 
 LONGEST_THAW = cdk.Duration.days(3)
@@ -163,15 +163,7 @@ class RestoreDefinition:
 
     def _thaws(self) -> sfn.DistributedMap:
         """All are asked for before any is copied: a copy that waits would keep others from being asked for."""
-        thaw = tasks.LambdaInvoke.jsonata(
-            self._scope,
-            "Thaw batch",
-            lambda_function=self._steps.thaw.function,
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(thaw)
-        retry_out_of_time(thaw)
+        thaw = batch_step(self._scope, "Thaw batch", self._steps.thaw)
         return for_each_batch(
             self._scope,
             "Thaw batches",
@@ -182,24 +174,8 @@ class RestoreDefinition:
         )
 
     def _copies(self) -> sfn.DistributedMap:
-        copy = tasks.LambdaInvoke.jsonata(
-            self._scope,
-            "Copy batch",
-            lambda_function=self._steps.copy.function,
-            # Nothing: thousands of results would exceed the 256 KiB of a state; they are in the records bucket.
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(copy)
-        retry_out_of_time(copy)
-        # What was thawed at the tier Expedited is back within minutes, anything else within hours or two days.
-        copy.add_retry(
-            errors=["StillFrozen"],
-            interval=cdk.Duration.minutes(1),
-            backoff_rate=2,
-            max_delay=THAW_LOOK,
-            max_attempts=int(LONGEST_THAW.to_minutes() // THAW_LOOK.to_minutes()),
-        )
+        copy = batch_step(self._scope, "Copy batch", self._steps.copy)
+        retry_still_frozen(copy)
         return for_each_batch(
             self._scope,
             "Copy batches",
@@ -247,3 +223,15 @@ class RestoreDefinition:
         end.add_catch(how, errors=["States.ALL"], outputs=NOTHING)
         end.next(how)
         return end
+
+
+def retry_still_frozen(task: tasks.LambdaInvoke) -> None:
+    """Try a batch again that waits for an archive class: what was thawed at the tier Expedited is back within minutes,
+    anything else within hours or two days."""
+    task.add_retry(
+        errors=["StillFrozen"],
+        interval=cdk.Duration.minutes(1),
+        backoff_rate=2,
+        max_delay=THAW_LOOK,
+        max_attempts=int(LONGEST_THAW.to_minutes() // THAW_LOOK.to_minutes()),
+    )

@@ -101,6 +101,21 @@ class PinnedJsonReader(sfn.S3JsonItemReader):
         return rendered
 
 
+def batch_step(scope: Construct, name: str, step: Step) -> tasks.LambdaInvoke:
+    """What a map does for each batch: it may be run again, and what came of it is in the records bucket."""
+    task = tasks.LambdaInvoke.jsonata(
+        scope,
+        name,
+        lambda_function=step.function,
+        # Nothing: thousands of results would exceed the 256 KiB of a state.
+        outputs=NOTHING,
+        retry_on_service_exceptions=False,
+    )
+    retry_lambda_trouble(task)
+    retry_out_of_time(task)
+    return task
+
+
 def for_each_batch(
     scope: Construct,
     name: str,

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +39,13 @@ from functions.domain.restore.forecast import NAMED, NAMED_KEY_FILES, Amount, Cl
 from functions.domain.restore.in_place import (
     Changes,
     InPlacePlan,
+    PresentNotRecorded,
     content_root_without,
     cut_batches,
     encode_changes,
     expected,
     planned,
+    recorded_since,
     requests,
 )
 from functions.domain.restore.plan import PlanMismatch, batch_file, manifest_file, plan_file
@@ -65,10 +66,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 THREADS = 16
-
-
-class PresentNotRecorded(Exception):
-    """No state was recorded since the restore began; nothing was planned. The workflow asks for one and comes back."""
 
 
 class InPlaceRequest(StepRequest):
@@ -116,8 +113,8 @@ def plan_in_place(
             f"{', '.join(at_large)} may write to {repository.name} while it is put back; nothing was written; run "
             f"`rwm quarantine {repository.name}` first (IAM shows it after a few seconds), or pass --insist"
         )
-    before = _present(repository, request.since, ports.ledger)
     try:
+        before = recorded_since(ports.ledger, repository.repository, request.since, "the restore began")
         chosen = choose_state(ports.ledger.headers(repository.repository), request.state, repository.repository)
         drawn = _draw(repository, chosen, before, request, ports.ledger, quarantined=not at_large)
     except (NoSuchState, StateDamaged, UnreadableDocument) as error:
@@ -136,16 +133,6 @@ def _at_large(quarantine: Quarantine, ports: PlanPorts) -> list[str]:
         raise RestoreRefused(f"{error}, so that it is not known who may write; nothing was written") from error
     statements = ports.bucket.statements() if quarantine.foreign else ()
     return [each.arn for each in quarantine.missing(attached, statements)]
-
-
-def _present(repository: Repository, since: datetime, ledger: LedgerReader) -> StateHeader:
-    head = ledger.head(repository.repository)
-    if head is None or head.cut_time < since:
-        raise PresentNotRecorded(f"{repository.name} has no state yet that was recorded since the restore began")
-    header = ledger.header(repository.repository, head.generation)
-    if header is None or header.id != head.state:
-        raise RestoreRefused(f"the ledger does not hold the newest state of {repository.name}; nothing was written")
-    return header
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,14 @@ from functions.domain.diff import differences
 from functions.domain.documents import Part, UnreadableDocument
 from functions.domain.ledger import StateDamaged, choose_state, stream_states
 from functions.domain.ports import LedgerReader, RecordReader, RecordWriter, ReportLog
-from functions.domain.restore.in_place import InPlacePlan, PutBackResult, read_changes, read_plan
+from functions.domain.restore.in_place import (
+    InPlacePlan,
+    PresentNotRecorded,
+    PutBackResult,
+    read_changes,
+    read_plan,
+    recorded_since,
+)
 from functions.domain.restore.plan import report_file, result_file
 from functions.domain.restore.proof import Kind, Trouble, trouble
 from functions.domain.restore.report import RestoreReport
@@ -50,10 +57,6 @@ if TYPE_CHECKING:
 THREADS = 16
 AT_ONCE = 32
 """Results of batches that are held at a time."""
-
-
-class PresentNotRecorded(Exception):
-    """No state was recorded since the last write; nothing was judged. The workflow asks for one and comes back."""
 
 
 class VerifyRequest(Part):
@@ -82,7 +85,10 @@ def verify_in_place(
 
     Raises PresentNotRecorded, StateDamaged.
     """
-    after = _present(plan, request.since, ledger)
+    try:
+        after = recorded_since(ledger, plan.repository, request.since, "it was put back")
+    except StateDamaged as error:
+        raise StateDamaged(f"{error}; nothing was judged") from error
     chosen = choose_state(ledger.headers(plan.repository), plan.state, plan.repository)
     batches = _Batches(stored, plan, request.execution)
     comparison = _Comparison(frozenset(plan.revoked))
@@ -92,16 +98,6 @@ def verify_in_place(
     records.put(report_file(plan.digest, request.execution), report.canonical())
     reports.append(plan.repository, request.execution, report.shortened().canonical())
     return report
-
-
-def _present(plan: InPlacePlan, since: datetime, ledger: LedgerReader) -> StateHeader:
-    head = ledger.head(plan.repository)
-    if head is None or head.cut_time < since:
-        raise PresentNotRecorded(f"{plan.repository} has no state yet that was recorded since it was put back")
-    header = ledger.header(plan.repository, head.generation)
-    if header is None or header.id != head.state:
-        raise StateDamaged(f"the ledger does not hold the newest state of {plan.repository}; nothing was judged")
-    return header
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.domain.restore.forecast import Forecast
+from functions.domain.restore.in_place import PresentNotRecorded
 from functions.domain.restore.report import RestoreReport
 from functions.domain.restore.request import RestoreRefused
 from functions.domain.roots import content_root
 from functions.domain.values import ObjectKey
-from functions.restore.plan_in_place import PresentNotRecorded, WrittenPlan
+from functions.restore.plan_in_place import WrittenPlan
 from functions.restore.settling import StillFrozen
-from functions.restore.verify_in_place import PresentNotRecorded as ResultNotRecorded
 from tests.fakes.faults import Call, CallLog, Crash, Moment
 from tests.fakes.s3_errors import SlowDown
 from tests.fakes.s3_model import Attributes
@@ -148,7 +148,7 @@ def test_nothing_is_judged_before_the_result_is_recorded(world: InPlaceWorld, st
     written = world.plan_in_place(world.asked(state, since=at_the_beginning(world)))
     assert isinstance(written, WrittenPlan)
     world.put_back_all(written)
-    with pytest.raises(ResultNotRecorded):
+    with pytest.raises(PresentNotRecorded):
         world.verify_in_place(written, world.s3.clock.second())
 
 

@@ -19,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -27,9 +28,10 @@ from functions.domain.batches import PlannedBatch
 from functions.domain.columns import Columns
 from functions.domain.diff import Difference
 from functions.domain.documents import Document, Instant, Part, UnreadableDocument
-from functions.domain.ports import RecordReader
+from functions.domain.ledger import StateDamaged
+from functions.domain.ports import LedgerReader, RecordReader
 from functions.domain.restic import FileType, file_type
-from functions.domain.restore.plan import PlanMismatch, batch_file, plan_file
+from functions.domain.restore.plan import PlanMismatch, plan_file, proven_batch
 from functions.domain.restore.proof import Trouble
 from functions.domain.restore.request import Location, Tier
 from functions.domain.roots import ContentRoot
@@ -136,6 +138,24 @@ class Changes:
     @property
     def reinstated(self) -> tuple[ObjectKey, ...]:
         return tuple(self.revoked) if self.with_revoked_keys else ()
+
+
+class PresentNotRecorded(Exception):
+    """No state was recorded since then; nothing was decided. The workflow asks for one and comes back."""
+
+
+def recorded_since(ledger: LedgerReader, repository: RepositoryName, since: datetime, what: str) -> StateHeader:
+    """The newest state, if it was cut at `since` or later; `what` says in an error what happened then.
+
+    Raises PresentNotRecorded, StateDamaged.
+    """
+    head = ledger.head(repository)
+    if head is None or head.cut_time < since:
+        raise PresentNotRecorded(f"{repository} has no state yet that was recorded since {what}")
+    header = ledger.header(repository, head.generation)
+    if header is None or header.id != head.state:
+        raise StateDamaged(f"the ledger does not hold the newest state of {repository}")
+    return header
 
 
 def content_root_without(blocks: Iterable[Columns], left_out: Iterable[ObjectKey]) -> Digest:
@@ -245,14 +265,9 @@ def read_changes(
     records: RecordReader, plan: InPlacePlan, number: int, version_id: VersionId | None = None
 ) -> tuple[Change, ...]:
     """A batch's changes, proven by the digest in the plan. Raises PlanMismatch, VersionGone."""
-    if number >= len(plan.batches):
-        raise PlanMismatch(f"the restore plan has {len(plan.batches)} batches, and none numbered {number}")
-    content = records.get(batch_file(plan.digest, number), version_id)
-    if (actual := batch_digest(content)) != plan.batches[number].digest:
-        raise PlanMismatch(
-            f"batch {number} is {actual}, expected {plan.batches[number].digest}; nothing of it was put back"
-        )
-    return decode_changes(content)
+    return decode_changes(
+        proven_batch(records, plan.digest, plan.batches, number, version_id, batch_digest, "nothing of it was put back")
+    )
 
 
 class Done(Part):

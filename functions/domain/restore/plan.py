@@ -5,7 +5,7 @@ always give the same plan, so that running again resumes it. It covers the diges
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import chain
@@ -251,11 +251,27 @@ def read_batch(
     records: RecordReader, plan: RestorePlan, number: int, version_id: VersionId | None = None
 ) -> tuple[ObjectVersion, ...]:
     """The entries of a batch, proven by the digest in the plan. Raises PlanMismatch, VersionGone."""
-    if number >= len(plan.batches):
-        raise PlanMismatch(f"the restore plan has {len(plan.batches)} batches, and none numbered {number}")
-    content = records.get(batch_file(plan.digest, number), version_id)
-    if (actual := batch_digest(content)) != plan.batches[number].digest:
-        raise PlanMismatch(
-            f"batch {number} is {actual}, expected {plan.batches[number].digest}; nothing was copied from it"
-        )
-    return decode_batch(content)
+    return decode_batch(
+        proven_batch(records, plan.digest, plan.batches, number, version_id, batch_digest, "nothing was copied from it")
+    )
+
+
+def proven_batch(
+    records: RecordReader,
+    plan: Digest,
+    batches: Sequence[PlannedBatch],
+    number: int,
+    version_id: VersionId | None,
+    digest_of: Callable[[bytes], Digest],
+    undone: str,
+) -> bytes:
+    """The bytes of a batch file of `plan`, which has these `batches`: those of the digest that it states.
+
+    Raises PlanMismatch, whose message says that `undone`; VersionGone.
+    """
+    if number >= len(batches):
+        raise PlanMismatch(f"the restore plan has {len(batches)} batches, and none numbered {number}")
+    content = records.get(batch_file(plan, number), version_id)
+    if (actual := digest_of(content)) != batches[number].digest:
+        raise PlanMismatch(f"batch {number} is {actual}, expected {batches[number].digest}; {undone}")
+    return content
