@@ -35,7 +35,7 @@ LONGEST_THAW = cdk.Duration.days(3)
 """For so long a batch waits for what lies in an archive class: S3's slowest tier takes two days."""
 THAW_LOOK = cdk.Duration.minutes(15)
 """So often, at first sooner, it is tried whether it is back."""
-_NOT_THAT_KIND = "restores are into a bucket; nothing was written"
+_NOT_THAT_KIND = "a restore is to a bucket, to a directory or in place; nothing was written"
 
 
 class RestoreDefinition:
