@@ -39,7 +39,8 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             "RWM_RESTORE_THREADS": "4",
         }.items():
             monkeypatch.setenv(name, value)
-        # Somebody else's clients know another server, or sign with another key.
+        # Somebody else's session and clients know another server, or sign with another key.
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
         for cached in (copy._client, thaw._client, copy._target_client):
             cached.cache_clear()
         made: list[Direct] = []
