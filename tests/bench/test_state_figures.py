@@ -15,6 +15,7 @@ from bench.state import STATE
 from bench.state_figures import PEERS_SIZE, SIZE
 from bench.state_figures import figures as state_figures
 from bench.wru import Counted, item_bytes, write_units
+from tests.tables import create_table
 
 
 def run(subject: str, what: dict[str, Any], said: dict[str, Any], cpu: float = 1.0, rss: int = 0) -> Record:
@@ -150,12 +151,7 @@ def test_units_are_counted_from_requests_twice_in_a_transaction_and_by_four_kilo
         client, plain = (
             boto3.client("dynamodb", "us-east-1", aws_access_key_id="k", aws_secret_access_key="s") for _ in range(2)
         )
-        plain.create_table(
-            TableName="t",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(plain, "t")
         counts = Counted(client, plain)
         chunk: Any = {"pk": {"S": "chunk#1#0"}, "sk": {"S": "chunk"}}
         head: Any = {"pk": {"S": "alpha"}, "sk": {"S": "head"}}

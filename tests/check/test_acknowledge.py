@@ -24,6 +24,7 @@ from tests.builders import at, pack
 from tests.domain.judging import ALPHA, FAIL, HOLD, evidence, finding, header, judge
 from tests.fakes.faults import Call, Crash, Moment
 from tests.fakes.operations import FakeAcknowledgements, FakeVerdicts
+from tests.tables import create_table
 
 APPROVER = "arn:aws:sts::123456789012:assumed-role/rwm-approver/somebody"
 ATTACK = finding(
@@ -253,15 +254,7 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     step._function.cache_clear()
     with mock_aws():
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="operations",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, "operations")
         yield client
     step._function.cache_clear()
 

@@ -29,6 +29,7 @@ from tests.domain.structure.conftest import originals  # noqa: F401 - a fixture
 from tests.domain.structure.repositories import PASSWORD, MadeByRestic
 from tests.fakes.restic import BINARY, MISSING
 from tests.storage.test_secrets import everything_of
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -73,15 +74,6 @@ def invoke(step: Any, event: Event) -> Any:
     return json.loads(json.dumps(step.handler(json.loads(json.dumps(event)), context)))
 
 
-def table(name: str) -> None:
-    boto3.client("dynamodb").create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-
-
 def record() -> StateHeader:
     s3 = boto3.client("s3")  # its own: whoever shares a client with the lister sees no listing
     now = S3BucketConfiguration(s3, BUCKET).now() + timedelta(seconds=5)
@@ -110,7 +102,7 @@ def deployed(originals: dict[int, MadeByRestic], monkeypatch: pytest.MonkeyPatch
         s3, sns = boto3.client("s3"), boto3.client("sns")
         for name in ("ledger", "operations"):
             monkeypatch.setenv(f"RWM_{name.upper()}", f"rwm-{name}")
-            table(f"rwm-{name}")
+            create_table(boto3.client("dynamodb"), f"rwm-{name}")
         monkeypatch.setenv("RWM_RECORDS", "records")
         monkeypatch.setenv("RWM_ALERTS", sns.create_topic(Name="rwm-alerts")["TopicArn"])
         for bucket in (BUCKET, TARGET):

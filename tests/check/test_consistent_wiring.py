@@ -24,6 +24,7 @@ from functions.storage.listing import S3VersionLister
 from functions.storage.verdicts import DynamoVerdictReader
 from tests.builders import named, pack
 from tests.cuts import take_cut
+from tests.tables import create_table
 
 ALPHA = RepositoryName("alpha")
 KEYS = ("config", named("keys", "k"), named("index", "i"), named("snapshots", "s"), pack("p"))
@@ -56,12 +57,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
         dynamodb, client = boto3.client("dynamodb"), boto3.client("s3")
         for name in ("ledger", "operations"):
             monkeypatch.setenv(f"RWM_{name.upper()}", name)
-            dynamodb.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(dynamodb, name)
         monkeypatch.setenv("RWM_RECORDS", "records")
         monkeypatch.setenv("RWM_ALERTS", boto3.client("sns").create_topic(Name="rwm-alerts")["TopicArn"])
         client.create_bucket(Bucket="backups")

@@ -18,8 +18,9 @@ from functions.domain.state import StateHeader
 from functions.domain.values import RepositoryName
 from functions.domain.verdict import CheckLevel
 from functions.storage.verdicts import DynamoVerdictReader
-from tests.restore.test_handlers import record, table
+from tests.restore.test_handlers import record
 from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, a_backup, a_pack
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,7 +64,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         for bucket in (PROTECTED, RECORDS):
             s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
         for name in ("rwm-ledger", "rwm-operations"):
-            table(dynamodb, name)
+            create_table(dynamodb, name)
         for key, content in {**a_backup(), GARBAGE: b"garbage"}.items():
             s3.put_object(Bucket=PROTECTED, Key=f"{PREFIX}/{key}", Body=content)
         yield Deployed(s3, dynamodb, topic, record(dynamodb))

@@ -19,6 +19,7 @@ from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.operations import DynamoCheckFindingLog, DynamoPostureHistory, DynamoPostureLog
 from tests.check.world import World
 from tests.domain.posture.buckets import ACCOUNT
+from tests.tables import create_table
 
 ARN = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:rwm-check-posture"
 ALPHA = RepositoryName("alpha")
@@ -33,15 +34,7 @@ class Function:
         self.world = World()
         self.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
         for name in ("ledger", "operations"):
-            self.dynamodb.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(self.dynamodb, name)
         self.wired = PostureFunction(self.world.where.configuration, self.ports)
 
     def ports(self, repository: Repository) -> PosturePorts:

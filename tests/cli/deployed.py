@@ -28,6 +28,7 @@ from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog
 from tests.builders import at, listing
 from tests.cuts import take_cut
+from tests.tables import create_table
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -142,15 +143,7 @@ class Deployed:
         self._ledger = DynamoRecordingLedger(self.aws.dynamodb, NAMES.ledger)
         self._attempts = 0
         for table in (NAMES.ledger, NAMES.operations):
-            self.aws.dynamodb.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(self.aws.dynamodb, table)
         self.aws.s3.create_bucket(Bucket=RECORDS, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self.aws.s3.put_bucket_versioning(Bucket=RECORDS, VersioningConfiguration={"Status": "Enabled"})
         for repository in repositories:

@@ -43,6 +43,7 @@ from tests.fakes.ports import (
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import OWNER
 from tests.fakes.s3_model import VersioningStatus
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -310,15 +311,7 @@ class StorageTables(Tables):
         self._operations = f"operations-{number}"
         ledger = f"ledger-{number}"
         for table in (ledger, self._operations):
-            client.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(client, table)
         self.ledger = DynamoRecordingLedger(client, ledger, pause=lambda _: None)
         self.collector = DynamoChunkCollector(client, ledger)
         self.findings = DynamoFindingLog(client, self._operations)

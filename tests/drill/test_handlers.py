@@ -21,7 +21,8 @@ from functions.storage.operations import DynamoReportLog
 from functions.storage.verdicts import DynamoVerdictLog
 from tests.domain.judging import ALPHA, header, judge
 from tests.drill.reports import restored
-from tests.restore.test_handlers import invoke, table
+from tests.restore.test_handlers import invoke
+from tests.tables import create_table
 
 RECORDS = Names().records_bucket("123456789012", "us-east-1")
 CONFIGURATION = Configuration.model_validate({"repositories": [{"name": "alpha", "bucket": "backups"}]})
@@ -34,7 +35,7 @@ class Deployed:
     def __init__(self) -> None:
         self.dynamodb = boto3.client("dynamodb")
         for name in ("rwm-ledger", "rwm-operations"):
-            table(self.dynamodb, name)
+            create_table(self.dynamodb, name)
         sns, sqs = boto3.client("sns"), boto3.client("sqs")
         topic = sns.create_topic(Name="rwm-alerts")["TopicArn"]
         self._queue = sqs.create_queue(QueueName="told")["QueueUrl"]

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from local.embedded import ACCOUNT, REGION
 from tests.local.conftest import Account, allow, deny, eventually, policy, refusal
+from tests.tables import create_table
 
 mends = pytest.mark.mends
 EVERYTHING = allow("*")
@@ -451,18 +452,7 @@ def _logged(account: Account, function: str, word: str) -> str | None:
 @mends("leading_keys_are_resolved")
 def test_a_role_may_touch_only_the_leading_keys_it_was_given(account: Account) -> None:
     dynamodb, table = account.client("dynamodb"), account.name("table")
-    dynamodb.create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-    )
+    create_table(dynamodb, table)
     chunks_only = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["chunk#*"]}}
     collector = account.user(
         allow(["dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Query"], "*", Condition=chunks_only)

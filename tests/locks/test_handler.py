@@ -16,8 +16,9 @@ from functions.locks.extend_retention import handler
 from functions.storage.locks import DynamoLockReports
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_server import S3Server
-from tests.restore.test_handlers import record, table
+from tests.restore.test_handlers import record
 from tests.restore.world import PREFIX, PROTECTED, a_backup
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -65,7 +66,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
             monkeypatch.setenv(name, value)
         dynamodb = boto3.client("dynamodb")
         for name in ("rwm-ledger", "rwm-operations"):
-            table(dynamodb, name)
+            create_table(dynamodb, name)
         boto3.client("sns").create_topic(Name="rwm-alerts")
         record(dynamodb)
         beta = Repository(name="beta", bucket=PROTECTED, prefix=PREFIX)

@@ -26,8 +26,8 @@ from functions.storage.prunes import DynamoPruneReports
 from functions.storage.verdicts import DynamoVerdictLog
 from tests.fakes.s3_server import S3Server
 from tests.prune.apply_world import OLD, Planned, World, lived
-from tests.restore.test_handlers import table
 from tests.restore.world import PROTECTED, RECORDS, REPOSITORY
+from tests.tables import create_table
 
 EVENT = "sunday"
 
@@ -40,7 +40,7 @@ class Deployed:
         self.planned = planned
         self.dynamodb = boto3.client("dynamodb")
         for name in ("rwm-ledger", "rwm-operations"):
-            table(self.dynamodb, name)
+            create_table(self.dynamodb, name)
         self._copy_tables()
 
     def _copy_tables(self) -> None:

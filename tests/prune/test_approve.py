@@ -21,8 +21,8 @@ from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
 from tests.fakes.faults import CallLog, Crash, Moment, nothing
 from tests.prune.plan_world import APPROVER, TOKEN, World
 from tests.prune.test_plan import HOLD
-from tests.restore.test_handlers import table
 from tests.restore.world import RECORDS, REPOSITORY, DieAt
+from tests.tables import create_table
 
 OTHER = APPROVER.replace("somebody", "somebody-else")
 
@@ -287,7 +287,7 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     step._function.cache_clear()
     with mock_aws():
         client = boto3.client("dynamodb")
-        table(client, "operations")
+        create_table(client, "operations")
         boto3.client("s3").create_bucket(Bucket=RECORDS, ObjectLockEnabledForBucket=True)
         yield client
     step._function.cache_clear()

@@ -20,8 +20,8 @@ from functions.storage.plans import DynamoPlanShelf, DynamoTaskTokens
 from tests.fakes.faults import CallLog, Crash, Moment, nothing
 from tests.prune.plan_world import EXECUTION, TOKEN, World
 from tests.prune.test_plan import HOLD
-from tests.restore.test_handlers import table
 from tests.restore.world import REPOSITORY, DieAt, a_pack
+from tests.tables import create_table
 
 
 def a_world() -> tuple[World, ShelvedPlan]:
@@ -193,7 +193,7 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ):  # fmt: skip
             monkeypatch.setenv(name, value)
         client = boto3.client("dynamodb")
-        table(client, "operations")
+        create_table(client, "operations")
         step._function.cache_clear()
         yield client
     step._function.cache_clear()

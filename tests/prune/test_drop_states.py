@@ -29,8 +29,8 @@ from tests.domain.judging import finding
 from tests.fakes.faults import Call, CallLog, Crash, KillAt, Moment, nothing
 from tests.prune.drop_world import World
 from tests.prune.plan_world import EXECUTION, OLD_PACKS
-from tests.restore.test_handlers import table
 from tests.restore.world import PREFIX, PROTECTED, RECORDS, REPOSITORY, a_pack, sha256
+from tests.tables import create_table
 
 FAIL = finding(finding_id="config-missing", severity=Severity.FAIL)
 
@@ -421,7 +421,7 @@ def test_the_handler_is_wired_to_the_deployed_tables(
     with mock_aws():
         dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
         for name in ("ledger", "operations"):
-            table(dynamodb, name)
+            create_table(dynamodb, name)
         s3.create_bucket(Bucket="records")
         s3.put_bucket_versioning(Bucket="records", VersioningConfiguration={"Status": "Enabled"})
         version = s3.put_object(Bucket="records", Key=shelved.file, Body=plan.canonical())["VersionId"]

@@ -19,6 +19,7 @@ from tests.domain.judging import ALPHA, header
 from tests.fakes.faults import Call, CallLog, Crash, KillAt, Moment, nothing
 from tests.fakes.holds import FakeHolds
 from tests.fakes.ledger import FakeLedger
+from tests.tables import create_table
 
 APPROVER = "arn:aws:sts::123456789012:assumed-role/rwm-approver/somebody"
 CONFIGURATION = Configuration(repositories=(Repository(name="alpha", bucket="alpha-bucket"),))
@@ -206,15 +207,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Callable
     with mock_aws():
         client = boto3.client("dynamodb")
         for table in ("ledger", "operations"):
-            client.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(client, table)
         state = world.first
         place = {"pk": {"S": "alpha"}, "sk": {"S": "state#0000000001"}}
         item: Any = {**place, "document": {"B": state.canonical()}, "id": {"S": state.id}}

@@ -24,6 +24,7 @@ from tests.builders import at
 from tests.fakes.faults import Call, Crash, Hook, KillAt, Moment, nothing
 from tests.fakes.holds import FakeExecutions, FakeHolds, FakeLease
 from tests.fakes.ledger import FakeLedger
+from tests.tables import create_table
 
 ALPHA = RepositoryName("alpha")
 HOUR = timedelta(hours=1)
@@ -318,15 +319,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoLeaseReader]:
     monkeypatch.setattr(step, "read_bundled", lambda: CONFIGURATION)
     with mock_aws():
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="operations",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, "operations")
         step._function.cache_clear()
         yield DynamoLeaseReader(client, "operations")
         step._function.cache_clear()

@@ -27,8 +27,9 @@ from tests.domain.judging import finding
 from tests.fakes.faults import CallLog, Crash, Moment, nothing
 from tests.fakes.s3_model import VersioningStatus
 from tests.prune.plan_world import EXECUTION, OLD_PACKS, World
-from tests.restore.test_handlers import record, table
+from tests.restore.test_handlers import record
 from tests.restore.world import PREFIX, PROTECTED, RECORDS, REPOSITORY, DieAt, a_backup, a_pack, sha256
+from tests.tables import create_table
 
 OLD = set(map(a_pack, OLD_PACKS))
 HOLD = finding(finding_id="growth", severity=Severity.HOLD, what="it grew")
@@ -524,7 +525,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with mock_aws():
         dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
         for name in ("rwm-ledger", "rwm-operations"):
-            table(dynamodb, name)
+            create_table(dynamodb, name)
         for bucket in (PROTECTED, RECORDS):
             s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
         for key, content in a_backup().items():

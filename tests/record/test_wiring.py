@@ -22,6 +22,7 @@ from functions.domain.values import RepositoryName
 from functions.record import close, collect_chunks, list_range, record
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.verdicts import DynamoVerdictReader
+from tests.tables import create_table
 
 ALPHA = RepositoryName("alpha")
 TABLES = ("ledger", "operations")
@@ -60,12 +61,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     with mock_aws():
         dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
         for name in TABLES:
-            dynamodb.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(dynamodb, name)
         for bucket in ("backups", "large", "records"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

@@ -22,6 +22,7 @@ from functions.storage.ledger import DynamoRecordingLedger
 from functions.storage.listing import S3VersionLister
 from tests.cuts import take_cut
 from tests.restore.world import CONFIGURATION, PREFIX, PROTECTED, RECORDS, TARGET, a_backup
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,18 +38,6 @@ class Deployed:
     s3: "S3Client"
     dynamodb: "DynamoDBClient"
     state: StateHeader
-
-
-def table(dynamodb: "DynamoDBClient", name: str) -> None:
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
 
 
 def record(dynamodb: "DynamoDBClient") -> StateHeader:
@@ -90,7 +79,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         for bucket in (PROTECTED, TARGET, RECORDS):
             s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=bucket != TARGET)
         for name in ("rwm-ledger", "rwm-operations"):
-            table(dynamodb, name)
+            create_table(dynamodb, name)
         for key, content in a_backup().items():
             s3.put_object(Bucket=PROTECTED, Key=f"{PREFIX}/{key}", Body=content)
         yield Deployed(s3, dynamodb, record(dynamodb))

@@ -20,6 +20,7 @@ from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId, 
 from functions.storage.content import DynamoFirstSights, DynamoSeenContent, DynamoVerifiedSets, S3ContentReader
 from tests.builders import at, pack, version
 from tests.fakes.content import FakeFirstSights, FakeVerifiedSets
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,15 +33,7 @@ ONE, TWO = Digest("1" * 64), Digest("2" * 64)
 def dynamodb() -> Iterator["DynamoDBClient"]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
-        client.create_table(
-            TableName="operations",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, "operations")
         yield client
 
 

@@ -29,6 +29,7 @@ from functions.storage.holds import DynamoHoldLog, DynamoHolds, DynamoPruneLease
 from functions.storage.ledger import DynamoLedgerReader, DynamoStateDropper
 from functions.storage.transactions import Cancelled
 from tests.builders import at, sha256
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -95,15 +96,7 @@ def tables() -> Iterator[Tables]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
         for table in ("ledger", "operations"):
-            client.create_table(
-                TableName=table,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_table(client, table)
         made = Tables(client)
         advance(made, HEAD)
         made.lease.take(ALPHA, LEASE, None)

@@ -18,6 +18,7 @@ from functions.domain.values import AttemptId, Digest, RepositoryName, StateId
 from functions.storage.ledger import DynamoChunkCollector, DynamoRecordingLedger
 from tests.builders import at, listing, pack, version
 from tests.cuts import take_cut
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,15 +61,7 @@ class Table:
 def table() -> Iterator[Table]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
-        client.create_table(
-            TableName="ledger",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, "ledger")
         ledger = DynamoRecordingLedger(client, "ledger", pause=lambda _: None)
         yield Table(client, ledger, DynamoChunkCollector(client, "ledger"))
 

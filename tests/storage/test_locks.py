@@ -26,7 +26,7 @@ from tests.builders import NOON, at, sha256
 from tests.fakes.s3 import FakeS3
 from tests.fakes.s3_access import OWNER
 from tests.fakes.s3_server import S3Server
-from tests.restore.test_handlers import table
+from tests.tables import create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -220,7 +220,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoLockReports]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
         client = boto3.client("dynamodb")
-        table(client, "operations")
+        create_table(client, "operations")
         yield DynamoLockReports(client, "operations")
 
 

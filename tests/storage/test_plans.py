@@ -19,7 +19,7 @@ from functions.storage.plans import DynamoApprovals, DynamoPlanShelf, DynamoTask
 from tests.builders import at
 from tests.domain.judging import ALPHA, HOLD
 from tests.fakes.plans import FakeApprovals, FakePlanShelf, FakeTokens
-from tests.restore.test_handlers import table
+from tests.tables import create_table
 
 TABLE = "operations"
 BETA = RepositoryName("beta")
@@ -64,7 +64,7 @@ class Operations:
 
     def __init__(self) -> None:
         self.client = boto3.client("dynamodb", region_name="us-east-1")
-        table(self.client, TABLE)
+        create_table(self.client, TABLE)
         self.shelf = DynamoPlanShelf(self.client, TABLE)
         self.approvals = DynamoApprovals(self.client, TABLE)
         self.tokens = DynamoTaskTokens(self.client, TABLE)

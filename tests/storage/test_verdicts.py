@@ -18,6 +18,7 @@ from functions.domain.verdict import Judged
 from functions.storage.verdicts import DynamoAcknowledgements, DynamoVerdictLog, DynamoVerdictReader
 from tests.builders import at, pack
 from tests.domain.judging import ALPHA, FAIL, evidence, finding, header, judge
+from tests.tables import create_table
 
 TABLE = "operations"
 ATTACK = finding(evidence(pack("a"), "1", "2"))
@@ -28,15 +29,7 @@ class Operations:
 
     def __init__(self) -> None:
         self.client = boto3.client("dynamodb", region_name="us-east-1")
-        self.client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(self.client, TABLE)
         self.log = DynamoVerdictLog(self.client, TABLE)
         self.reader = DynamoVerdictReader(self.client, TABLE)
         self.acknowledgements = DynamoAcknowledgements(self.client, TABLE)
