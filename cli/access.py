@@ -57,7 +57,7 @@ class Connection(Part):
     identity: Literal["host", "maintenance"]
     principals: tuple[Principal, ...]
     environment: dict[str, str]
-    """For restic and rwm-publish; without the key."""
+    """For restic, rwm-publish and rwm-doctor; without the key."""
     key: AccessKey | None
     bucket_policy: dict[str, Any] | None
     """What an adopted bucket must have; None for a bucket that RWM created."""
@@ -80,7 +80,7 @@ def connect(
         repository=repository.repository,
         identity="maintenance" if maintenance else "host",
         principals=principals,
-        environment=_environment(deployment, repository),
+        environment=_environment(deployment, repository, may_hide=maintenance or repository.host_may_hide),
         key=None,
         bucket_policy=_adopted_policy(deployment, repository, configuration) if repository.adopt else None,
     )
@@ -104,7 +104,7 @@ def disconnect(deployment: Deployment, name: str, user: str, keys: list[str]) ->
     return Disconnection(repository=RepositoryName(name), user=user, deleted=tuple(keys))
 
 
-def _environment(deployment: Deployment, repository: Repository) -> dict[str, str]:
+def _environment(deployment: Deployment, repository: Repository, *, may_hide: bool) -> dict[str, str]:
     environment = {
         "AWS_DEFAULT_REGION": deployment.aws.region,
         "RESTIC_REPOSITORY": deployment.restic_url(repository.bucket, repository.prefix),
@@ -112,6 +112,9 @@ def _environment(deployment: Deployment, repository: Repository) -> dict[str, st
     }
     if deployment.own_endpoint:
         environment["AWS_ENDPOINT_URL"] = deployment.own_endpoint
+    if may_hide:
+        # So that the doctor does not take for too strong what is meant to be.
+        environment["RWM_MAY_HIDE"] = "1"
     return environment
 
 

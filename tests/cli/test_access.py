@@ -1,5 +1,7 @@
 """`rwm connect` and `rwm disconnect`: what a host is told, and its keys."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import boto3
@@ -11,6 +13,7 @@ from tests.cli.conftest import ALPHA, BETA
 from tests.cli.deployed import ACCOUNT, NAMES, REGION, Deployed, document, sentence
 
 HOST = NAMES.host("alpha")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -53,12 +56,63 @@ class TestConnect:
         created = with_users.aws.sqs.create_queue(QueueName=NAMES.queue("alpha"))["QueueUrl"]
         assert document(with_users.rwm("connect", "alpha", "--json"))["environment"]["RWM_QUEUE_URL"] == created
 
-    def test_prints_lines_to_paste(self, with_users: Deployed) -> None:
+    def test_prints_numbered_steps_in_their_order(self, with_users: Deployed) -> None:
         shown = with_users.rwm("connect", "alpha").stdout
-        assert f"    export RESTIC_REPOSITORY=s3:https://s3.{REGION}.amazonaws.com/alpha-bucket\n" in shown
-        assert "    restic backup /srv; rwm-publish --restic-exit $?\n" in shown
-        assert """--queue-url "$RWM_QUEUE_URL" --message-body '{"event":"backup done"}'""" in shown
+        steps = [line.partition(". ")[0] for line in shown.splitlines() if line[:1].isdigit()]
+        assert steps == [str(number) for number in range(1, len(steps) + 1)]
+        in_order = [
+            "scp host/rwm-publish host/rwm-doctor root@backup1:/usr/local/bin/",
+            "cat >/etc/rwm.env",
+            "restic init",
+            "rwm-doctor\n",
+            "restic backup /srv; rwm-publish --restic-exit $?\n",
+            "host/hooks/cron",
+            "host/hooks/systemd/",
+            "rwm states alpha\n",
+        ]
+        places = [shown.index(each) for each in in_order[1:]]
+        assert places == sorted(places)
+        assert in_order[0] in shown
         assert "`rwm connect alpha --create-key` makes one" in shown
+
+    def test_names_only_files_that_the_checkout_has(self, with_users: Deployed) -> None:
+        for arguments in (("alpha",), ("beta", "--maintenance")):
+            shown = with_users.rwm("connect", *arguments).stdout
+            named = set(re.findall(r"\b(?:host|docs)/[\w./*-]*\w", shown))
+            assert named
+            for each in named:
+                assert [*ROOT.glob(each)], f"there is no {each}"
+
+    @pytest.mark.parametrize("shell", ["sh", "bash"])
+    def test_what_is_pasted_makes_a_file_for_root_alone_that_a_shell_reads(
+        self, with_users: Deployed, tmp_path: Path, shell: str
+    ) -> None:
+        shown = with_users.rwm("connect", "alpha", "--create-key").stdout
+        file = tmp_path / "rwm.env"
+        begin = shown.index("(umask 077; cat >/etc/rwm.env)")
+        pasted = shown[begin : shown.index("\nEND\n", begin) + 5].replace("/etc/rwm.env", str(file))
+        read = f'{pasted}. {file}; printf "%s\\n" "$RESTIC_REPOSITORY" "$AWS_SECRET_ACCESS_KEY" "$RESTIC_PASSWORD_FILE"'
+        found = subprocess.run([shell, "-c", read], capture_output=True, text=True, check=True, timeout=20, env={})
+        repository, secret, password = found.stdout.splitlines()
+        assert repository == f"s3:https://s3.{REGION}.amazonaws.com/alpha-bucket"
+        assert (len(secret), password) == (40, "/etc/restic-password")
+        assert file.stat().st_mode & 0o777 == 0o600
+
+    def test_tells_the_doctor_who_may_hide(self, with_users: Deployed) -> None:
+        def may_hide(*arguments: str) -> bool:
+            environment = document(with_users.rwm("connect", *arguments, "--json"))["environment"]
+            return bool(environment.get("RWM_MAY_HIDE") == "1")
+
+        assert not may_hide("beta")
+        assert may_hide("beta", "--maintenance")
+        with_users.deploy(BETA.model_copy(update={"host_may_hide": True}))
+        assert may_hide("beta")
+
+    def test_a_role_is_told_where_its_credentials_come_from(self, deployed: Deployed) -> None:
+        deployed.deploy(ALPHA.model_copy(update={"hosts": (f"arn:aws:iam::{ACCOUNT}:role/backup",)}))
+        shown = deployed.rwm("connect", "alpha").stdout
+        assert "IAM Roles Anywhere (docs/connecting-a-host.md)" in shown
+        assert "--create-key" not in shown
 
     def test_names_the_endpoint_of_an_aws_that_is_not_amazons(self, with_users: Deployed) -> None:
         """restic reads no endpoint from a profile: it must be in the URL."""
@@ -114,8 +168,8 @@ class TestConnect:
         deployed.deploy(ALPHA.model_copy(update={"hosts": (*mine, foreign)}))
         result = deployed.rwm("connect", "alpha")
         policy = f"arn:aws:iam::{ACCOUNT}:policy/rwm-alpha-host"
-        assert f"    aws iam attach-role-policy --role-name backup --policy-arn {policy}\n" in result.stdout
-        assert f"    aws iam attach-user-policy --user-name bob --policy-arn {policy}\n" in result.stdout
+        assert f"aws iam attach-role-policy --role-name backup --policy-arn {policy}\n" in result.stdout
+        assert f"aws iam attach-user-policy --user-name bob --policy-arn {policy}\n" in result.stdout
         assert f"{foreign} is of another account" in result.stdout
         refused = deployed.rwm("connect", "alpha", "--create-key")
         assert refused.exit_code == 2

@@ -8,6 +8,7 @@ Security rules:
 - What a person approved, or what no policy forbids, is not found again; damage is found until acknowledged.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ NAMED = frozenset({FileType.KEY, FileType.SNAPSHOT, FileType.INDEX, FileType.PAC
 """Named by the SHA-256 of their bytes."""
 REPLACED_WITHIN = timedelta(minutes=10)
 """`restic tag` and `rewrite` write the new snapshot just before they remove the old one."""
+_DOCTORS = re.compile(r"rwm-doctor-[0-9a-f]{16}")
+"""What host/rwm-doctor tries to hide outside `locks/`: a key that never was."""
 
 
 def pack_overwritten(case: Case) -> Iterable[Finding]:
@@ -85,7 +88,8 @@ def host_hid_objects(case: Case) -> Iterable[Finding]:
     """Delete markers outside `locks/`, where neither a host nor a maintenance principal may hide."""
     if case.repository.host_may_hide or case.repository.maintenance is not None:
         return
-    unapproved = (_unapproved(case, history.markers) for history in case.fresh.histories)
+    hiding = (history for history in case.fresh.histories if not _is_a_doctors_try(history))
+    unapproved = (_unapproved(case, history.markers) for history in hiding)
     evidence = [evidence_of(markers) for markers in unapproved if markers]
     if evidence:
         yield case.finding(
@@ -217,6 +221,14 @@ def _undeclared(case: Case, versions: Iterable[ObjectVersion]) -> tuple[list[Obj
         else:
             (different if found is Bytes.DIFFERENT else doubtful).append(version)
     return different, doubtful
+
+
+def _is_a_doctors_try(history: KeyHistory) -> bool:
+    """Whether a too strong key left a marker where nothing was ever written: `rwm-doctor` tells its owner of it.
+
+    Every entry must be at hand and a marker: a name alone excuses nothing, since anybody may choose it.
+    """
+    return _DOCTORS.fullmatch(history.key) is not None and history.count == len(history.markers)
 
 
 def _unapproved(case: Case, markers: Iterable[DeleteMarker]) -> list[DeleteMarker]:

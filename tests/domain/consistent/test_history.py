@@ -3,6 +3,7 @@
 import pytest
 
 from functions.domain.findings import Acknowledgement, unacknowledged
+from functions.domain.key_history import MOST_ENTRIES
 from functions.domain.values import Finding, ListedVersion, ObjectVersion, Severity
 from tests.builders import named, pack
 from tests.domain.consistent.cases import (
@@ -189,6 +190,39 @@ def test_an_acknowledged_marker_is_over_and_another_one_is_not() -> None:
     assert "host-hid-objects" not in left([*healthy(), HIDDEN], acknowledged)
     again = [*healthy(), HIDDEN, put(HIDDEN.key, 0.9, size=1000), hide(HIDDEN.key, 0.8)]
     assert "host-hid-objects" in left(again, acknowledged)
+
+
+DOCTORS = "rwm-doctor-0123456789abcdef"
+
+
+def test_a_marker_above_nothing_where_the_doctor_tried_a_key_raises_nothing() -> None:
+    assert found([*healthy(), hide(DOCTORS, 0.1)]) == {}
+    assert found([*healthy(), hide(DOCTORS, 0.2), hide(DOCTORS, 0.1)]) == {}
+
+
+def test_what_the_doctor_wrote_and_hid_under_locks_raises_nothing() -> None:
+    canary = f"locks/{DOCTORS}-main"
+    assert found([*healthy(), put(canary, 0.1), hide(canary, 0.09)]) == {}
+
+
+@pytest.mark.parametrize("versions_of_it", [1, 2])
+def test_nothing_can_be_hidden_under_the_doctors_name(versions_of_it: int) -> None:
+    entries: list[ListedVersion] = [put(DOCTORS, 2 + number) for number in range(versions_of_it)]
+    assert found([*healthy(), *entries, hide(DOCTORS, 1)])["host-hid-objects"].severity is Severity.HOLD
+    assert "alien-key" in found([*healthy(), *entries])
+
+
+def test_a_flood_of_markers_covers_no_version_under_the_doctors_name() -> None:
+    """Of so many entries not all are at hand: what lies between might be a version."""
+    flood = [hide(DOCTORS, 0.001 * number) for number in range(1, 2 * MOST_ENTRIES)]
+    assert "host-hid-objects" in found([*healthy(), hide(DOCTORS, 9), put(DOCTORS, 8), *flood])
+
+
+@pytest.mark.parametrize(
+    "key", [f"{DOCTORS}0", DOCTORS[:-1], f"data/{DOCTORS}", DOCTORS.upper(), f"{DOCTORS}-main", f"{DOCTORS}/x"]
+)
+def test_only_the_very_name_of_the_doctors_try_is_excused(key: str) -> None:
+    assert "host-hid-objects" in found([*healthy(), hide(key, 0.1)])
 
 
 # --- key files -----------------------------------------------------------------------------------------
