@@ -1,4 +1,4 @@
-"""What is deployed: two stacks, and one file per capability with its exact permissions.
+"""What is deployed: three stacks, and one file per capability with its exact permissions.
 
 Importing this package chooses the node that CDK runs on, so it must come before `aws_cdk`.
 """

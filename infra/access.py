@@ -20,9 +20,13 @@ LOCKS = "locks#*"
 """Those of what lock upkeep came to, and where it goes on (functions/storage/locks.py)."""
 DRILLS = "drill#*"
 """Those of what restore drills came to (functions/storage/drills.py)."""
-NOT_FOR_WHO_APPENDS = [ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES, LOCKS, DRILLS]
+WATCHED = "watch#*"
+"""Those of what the watch found open and told (functions/storage/watch.py)."""
+NOT_FOR_WHO_APPENDS = [
+    *(ACKNOWLEDGEMENTS, APPROVALS, HOLDS, PLANS, TASK_TOKENS, PRUNE_LEASE, RESTORES, LOCKS, DRILLS, WATCHED),
+]
 """Who can append findings and verdicts could else forge an approval, lift a hold, take the lease, make lock upkeep
-go on where nothing is left to lock, or say that a drill succeeded which nobody made."""
+go on where nothing is left to lock, say that a drill succeeded which nobody made, or silence the watch."""
 
 
 def list_versions(arns: Arns, *, because: str) -> list[Permission]:

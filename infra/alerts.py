@@ -18,9 +18,9 @@ from infra.arns import Arns
 
 TELLERS = (
     *("record", "close-recording", "check-posture", "check-consistent", "conclude-content", "conclude-complete"),
-    *("ask-approval", "verify-prune", "extend-retention", "conclude-drill"),
+    *("ask-approval", "verify-prune", "extend-retention", "conclude-drill", "watch"),
 )
-"""The steps that tell people of findings, ask approvers, and tell of drills that failed."""
+"""The steps that tell people of findings, ask approvers, tell of drills that failed, and of what is over."""
 
 
 class Alerts(Construct):
@@ -82,18 +82,29 @@ def topic_policy(arns: Arns) -> dict[str, Any]:
 
 
 def alarm(
-    scope: Construct, construct_id: str, *, metric: cloudwatch.IMetric, description: str, arns: Arns
+    scope: Construct,
+    construct_id: str,
+    *,
+    metric: cloudwatch.IMetric,
+    description: str,
+    arns: Arns,
+    threshold: int = 0,
+    comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
 ) -> cloudwatch.Alarm:
-    """Tell people as soon as `metric` is above nothing."""
+    """Tell people as soon as `metric` is above nothing, or what else is asked for.
+
+    `description` ends with the page and the heading that say what to do (tests/infra/test_alerts.py).
+    """
     made = cloudwatch.Alarm(
         scope,
         construct_id,
         alarm_description=description,
         metric=metric,
-        threshold=0,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        threshold=threshold,
+        comparison_operator=comparison,
         evaluation_periods=1,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        treat_missing_data=missing,
     )
     made.add_alarm_action(actions.SnsAction(sns.Topic.from_topic_arn(made, "Topic", arns.alerts)))
     return made

@@ -99,13 +99,24 @@ class Arns:
         return self._regional("sns", self.names.alerts)
 
     @property
-    def alarms(self) -> str:
-        """Those of the stateless stack: CloudFormation begins their names with its own."""
-        return self._regional("cloudwatch", f"alarm:{self.names.flows_stack}-*")
+    def alarms(self) -> list[str]:
+        """Those of the stateless stacks: CloudFormation begins their names with its own."""
+        return [
+            self._regional("cloudwatch", f"alarm:{stack}-*")
+            for stack in (self.names.flows_stack, self.names.watch_stack)
+        ]
 
     @property
     def schedule_group(self) -> str:
         return self._regional("scheduler", f"schedule-group/{self.names.schedule_group}")
+
+    @property
+    def watch_schedule_group(self) -> str:
+        return self._regional("scheduler", f"schedule-group/{self.names.watch_schedule_group}")
+
+    @property
+    def dead_letters(self) -> str:
+        return self._regional("sqs", self.names.dead_letters)
 
     @property
     def repository_parameters(self) -> str:

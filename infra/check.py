@@ -51,7 +51,7 @@ class Check(Construct):
             self.workflow,
             lambda how: (
                 f"A check {how}: a repository was not judged as deeply as it should be. Its execution in "
-                f"{arns.names.check_workflow} says why; docs/operations.md says what to do."
+                f"{arns.names.check_workflow} says why. What to do: docs/operations.md#a-check-came-to-no-conclusion"
             ),
             arns,
         )

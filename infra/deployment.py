@@ -1,4 +1,4 @@
-"""One deployment: the two stacks of a configuration."""
+"""One deployment: the three stacks of a configuration."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from functions.configuration import BadConfiguration
 from functions.domain.repositories import Configuration
 from infra.data import DataStack
 from infra.flows import FlowsStack
+from infra.watch_stack import WatchStack
 
 CDK_JSON = Path(__file__).resolve().parent.parent / "cdk.json"
 
@@ -36,6 +37,9 @@ def compose(
     flows = FlowsStack(app, configuration, env=where)
     # They refer to each other by name only, so CloudFormation cannot know what comes first.
     flows.add_stack_dependency(data)
+    # Last: it looks at what the flows have made.
+    watch = WatchStack(app, configuration, env=where)
+    watch.add_stack_dependency(flows)
     return app
 
 

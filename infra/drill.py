@@ -108,7 +108,7 @@ class Drill(Construct):
             self.workflow,
             lambda how: (
                 f"A restore drill {how} before it was concluded, so nobody was told what it came to. Its execution in "
-                f"{arns.names.drill_workflow} says why; docs/operations.md says what to do."
+                f"{arns.names.drill_workflow} says why. What to do: docs/operations.md#restore-drills"
             ),
             arns,
         )

@@ -78,7 +78,7 @@ class Locks(Construct):
             "ExtendRetentionErrorsAlarm",
             metric=self.extend_retention.function.metric_errors(period=EVERY, statistic="Sum"),
             description="extend-retention failed as a whole: locks were not looked at, and end when they end. Its log "
-            "says why; docs/operations.md says what to do.",
+            "says why. What to do: docs/operations.md#lock-upkeep-failed",
             arns=arns,
         )
 

@@ -53,7 +53,8 @@ class Prune(Construct):
             self.workflow,
             lambda how: (
                 f"A prune {how}: refused, rejected, not approved in time, stopped, or incomplete. Its "
-                f"execution in {arns.names.prune_workflow} says which and why; docs/operations.md says what to do."
+                f"execution in {arns.names.prune_workflow} says which and why. "
+                "What to do: docs/operations.md#how-a-prune-ends"
             ),
             arns,
         )

@@ -148,14 +148,15 @@ class Recording(Construct):
             "DeadLettersAlarm",
             metric=dead_letters.metric_approximate_number_of_messages_visible(period=EVERY, statistic="Maximum"),
             description="A message could not be answered: its body is malformed, or record failed on it "
-            "time and again. The log of record says why; docs/operations.md says what to do.",
+            "time and again. The log of record says why. What to do: docs/operations.md#dead-letters-wait",
             arns=arns,
         )
         alarm(
             self,
             "RecordErrorsAlarm",
             metric=self.record.function.metric_errors(period=EVERY, statistic="Sum"),
-            description="record failed as a whole: no state was recorded by those runs. Its log says why.",
+            description="record failed as a whole: no state was recorded by those runs. Its log says why. "
+            "What to do: docs/operations.md#record-failed",
             arns=arns,
         )
 

@@ -79,7 +79,8 @@ class RangedRecording(Construct):
             self.workflow,
             lambda how: (
                 f"A recording of a large repository {how}: no state was recorded by it, and the next event or "
-                "schedule tries again. The history of its execution says why; docs/operations.md says what to do."
+                "schedule tries again. The history of its execution says why. "
+                "What to do: docs/operations.md#a-large-repository-was-not-recorded"
             ),
             arns,
         )

@@ -14,11 +14,14 @@ from infra.permission import Permission, allow
 from infra.policy import make_role
 
 
-def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission) -> iam.IRole:
-    """Lets the deployment's schedules do the one thing that they `may`, which `step` names."""
+def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission, group: str | None = None) -> iam.IRole:
+    """Lets the schedules of `group`, an ARN, do the one thing that they `may`, which `step` names.
+
+    `group` is that of the flows unless another is given.
+    """
     only_ours = {
         "StringEquals": {"aws:SourceAccount": arns.account},
-        "ArnEquals": {"aws:SourceArn": arns.schedule_group},
+        "ArnEquals": {"aws:SourceArn": group or arns.schedule_group},
     }
     return make_role(
         Construct(scope, f"SchedulerRole-{step}"),

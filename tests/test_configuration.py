@@ -53,6 +53,8 @@ def test_the_shipped_example_has_two_repositories_and_survives_being_bundled(tmp
         ("grace_days = 30", "grace_days", "a number and one of s, m, h, d"),
         ('grace_days = "12h"\nlock_days = 1', "", "below 1d it needs unsafe_short_times = true"),
         ('max_state_age = "0s"', "max_state_age", "longer than nothing"),
+        ('max_backup_age = "12h"', "", "max_backup_age is 12h; below 1d it needs unsafe_short_times = true"),
+        ('max_backup_age = "soon"', "max_backup_age", "a number and one of s, m, h, d"),
         ('retention.keep_within = "10d"', "", "must be at least grace_days, which is 30d"),
         ('min_interval = "25h"', "", "min_interval is 25h; it must be at most 1d"),
         ("lock_days = 31", "", "must not exceed grace_days, which is 30d"),
@@ -202,7 +204,17 @@ def test_locks_are_looked_after_daily_unless_they_last_too_short_for_it(tmp_path
 def test_a_schedule_that_is_turned_off_stays_so_in_the_bundle(tmp_path: Path) -> None:
     path = tmp_path / "repositories.toml"
     path.write_text('[repositories.alpha]\nbucket = "backups"\nlock_schedule = "never"\nprune_schedule = "never"\n')
+    with path.open("a") as more:
+        more.write('max_backup_age = "never"\n')
     bundle = tmp_path / "repositories.json"
     bundle.write_text(read_toml(path).model_dump_json())
     (repository,) = read_bundled(bundle).repositories
-    assert (repository.lock_schedule, repository.prune_schedule) == (None, None)
+    assert (repository.lock_schedule, repository.prune_schedule, repository.max_backup_age) == (None, None, None)
+
+
+@pytest.mark.parametrize("schedule", ["rate(13 hours)", "cron(0 * * * ? *)", "hourly"])
+def test_how_often_the_watch_looks_has_to_be_known_and_at_least_twice_a_day(tmp_path: Path, schedule: str) -> None:
+    """The alarm that tells of its silence goes by it."""
+    text = f'watch_schedule = "{schedule}"\n[repositories.alpha]\nbucket = "backups"\n'
+    assert "rate(1" in refused(tmp_path, text)
+    assert read(tmp_path, text.replace(schedule, "rate(30 minutes)")).watch_interval == timedelta(minutes=30)

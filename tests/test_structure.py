@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
-FLOWS = ("record", "check", "prune", "restore", "drill", "locks")
+FLOWS = ("record", "check", "prune", "restore", "drill", "locks", "watch", "page")
 PURE_THIRD_PARTY = {"cryptography", "pydantic", "pydantic_core", "zstandard"}
 IMPURE_STANDARD = {
     "os",

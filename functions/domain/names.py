@@ -24,6 +24,11 @@ class Names:
         return f"{self.prefix}-flows"
 
     @property
+    def watch_stack(self) -> str:
+        """Stateless: what watches the others, and tells people. It stands when the flows are gone."""
+        return f"{self.prefix}-watch"
+
+    @property
     def ledger(self) -> str:
         return f"{self.prefix}-ledger"
 
@@ -63,6 +68,11 @@ class Names:
         return f"{self.prefix}-restore"
 
     @property
+    def directory_workflow(self) -> str:
+        """Of restores to a directory: a workflow of their own, since IAM tells workflows apart, and no inputs."""
+        return f"{self.prefix}-restore-to-directory"
+
+    @property
     def check_workflow(self) -> str:
         return f"{self.prefix}-check"
 
@@ -87,6 +97,11 @@ class Names:
     def schedule_group(self) -> str:
         return self.prefix
 
+    @property
+    def watch_schedule_group(self) -> str:
+        """Of the watch stack, so that it does not fall with the flows."""
+        return f"{self.prefix}-watch"
+
     def host(self, repository: str) -> str:
         """The IAM user and the managed policy of a backup host."""
         return f"{self.prefix}-{repository}-host"
@@ -108,5 +123,5 @@ class Names:
         return f"/{self.prefix}/repositories"
 
 
-RESERVED = frozenset({"alerts", "dead-letters", "records", "ledger", "operations", "data", "flows"})
+RESERVED = frozenset({"alerts", "dead-letters", "records", "ledger", "operations", "data", "flows", "watch"})
 """Repository names that would collide with one of the names above."""

@@ -42,6 +42,7 @@ from functions.domain.restic import FileType
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import BY_RECORD, CheckLevel, Verdict, conclude, news
+from functions.domain.watch.facts import NEWEST_SNAPSHOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,11 @@ def judge_listing(
     return judge(decided(case, lambda doubtful: _proven(doubtful, past, memory)))
 
 
-def judge_state(header: StateHeader, findings: Sequence[Finding], ports: VerdictPorts) -> Verdict:
-    """Conclude from `findings` what is to be said of a state that is about to be committed; tell and append it."""
+def judge_state(header: StateHeader, fresh: Fresh, findings: Sequence[Finding], ports: VerdictPorts) -> Verdict:
+    """Conclude from `findings` what is to be said of a state that is about to be committed; tell and append it.
+
+    `fresh`: the listing that the state was made of.
+    """
     name = header.repository
     previous = _previous(name, ports.verdicts)
     judged = conclude(
@@ -137,7 +141,7 @@ def judge_state(header: StateHeader, findings: Sequence[Finding], ports: Verdict
         _acknowledged(name, ports.acknowledgements),
         judged_at=header.recorded_at,
         by=BY_RECORD,
-        figures={"objects": header.objects, "bytes": header.bytes},
+        figures={"objects": header.objects, "bytes": header.bytes, **_newest_snapshot(fresh)},
     )
     if untold := news(judged.verdict, previous):
         try:
@@ -149,6 +153,12 @@ def judge_state(header: StateHeader, findings: Sequence[Finding], ports: Verdict
             judged = judged.untold(untold)
     ports.log.append(judged)
     return judged.verdict
+
+
+def _newest_snapshot(fresh: Fresh) -> dict[str, int]:
+    """So that the watch need not read the entries of a state to know when the last backup was."""
+    there = fresh.tally(FileType.SNAPSHOT).objects > 0 and fresh.snapshot_uploads
+    return {NEWEST_SNAPSHOT: int(fresh.snapshot_uploads[-1].timestamp())} if there else {}
 
 
 def damaged_states(name: RepositoryName, verdicts: VerdictReader) -> frozenset[StateId]:

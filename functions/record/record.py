@@ -323,7 +323,7 @@ def _commit(
         )
         # First: what is wrong is told even if the ledger cannot be written. And again when the head has moved, since
         # the header is another then; what was told once is no news to the second verdict.
-        verdict = judge_state(header, findings, ports.verdict)
+        verdict = judge_state(header, fresh, findings, ports.verdict)
         if header.kind != "same" and (written is None or packed.chunks != written.chunks):
             # Chunks of a delta on a head that has moved are written over: no header names them.
             ports.ledger.reserve(name, attempt, max(len(each.chunks) for each in (packed, written) if each))

@@ -61,6 +61,9 @@ class DynamoDrillReports:
     def find(self, repository: RepositoryName, execution: str) -> DrillReport | None:
         return next((each for each in self.reports(repository) if each.execution == execution), None)
 
+    def newest(self, repository: RepositoryName) -> DrillReport | None:
+        return next(self.reports(repository), None)
+
     def last_restored(self, repository: RepositoryName) -> DrillReport | None:
         return next((each for each in self.reports(repository) if each.outcome == "restored"), None)
 

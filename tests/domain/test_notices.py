@@ -1,5 +1,6 @@
 """A notice is short, says what to do, and names no key."""
 
+import json
 from datetime import timedelta
 
 from hypothesis import given
@@ -21,11 +22,18 @@ ATTACK = finding(evidence(pack("secret"), "version-1"), evidence("srv/plans.txt"
 def test_it_says_what_was_found_since_when_and_what_to_do() -> None:
     notice = notice_of(ALPHA, CheckLevel.CONSISTENT, [seen(ATTACK), seen(HOLD)], "5" * 64)
     assert notice.subject == "RWM: FAIL alpha: pack-overwritten, growth"
-    assert notice.attributes == {"repository": "alpha", "severity": "FAIL", "level": "consistent"}
+    assert {**notice.attributes, "details": ""} == {
+        "repository": "alpha",
+        "severity": "FAIL",
+        "level": "consistent",
+        "kind": "findings",
+        "event": "opened",
+        "details": "",
+    }
     assert "Something is new about repository alpha, state 555555555555." in notice.body
     assert "FAIL pack-overwritten, since 2026-11-21T12:00:00Z, 2 keys\n  2 packs changed\n  What to do:" in notice.body
     assert "HOLD growth, since 2026-11-21T12:00:00Z\n" in notice.body
-    assert "No prune runs until this is dealt with" in notice.body
+    assert "What it means: no prune runs until this is dealt with" in notice.body
     assert "  rwm check alpha --level consistent\n" in notice.body
 
 
@@ -33,7 +41,7 @@ def test_without_a_fail_a_prune_waits_for_a_person() -> None:
     notice = notice_of(ALPHA, CheckLevel.CONTENT, [seen(HOLD)])
     assert notice.subject == "RWM: HOLD alpha: growth"
     assert notice.attributes["severity"] == "HOLD"
-    assert "A prune waits for an approver until this is dealt with" in notice.body
+    assert "What it means: a prune waits for an approver until this is dealt with" in notice.body
     assert "Something is new about repository alpha.\n" in notice.body
 
 
@@ -107,9 +115,10 @@ def a_plan(**changes: object) -> ShelvedPlan:
 
 def test_an_approver_is_told_what_goes_why_how_much_and_what_looks_odd() -> None:
     notice = approval_notice(a_plan())
-    assert notice.subject == "RWM: alpha: prune plan abcdef000000 waits for an approver"
-    assert notice.attributes == {"repository": "alpha", "severity": "HOLD", "level": "prune"}
-    assert "waits for an approver until 2026-11-22T12:00:00Z; without one nothing is deleted" in notice.body
+    assert notice.subject == "RWM: HOLD alpha: prune plan abcdef000000 waits for an approver"
+    assert {notice.attributes[each] for each in ("severity", "level", "kind")} == {"HOLD", "prune", "approval"}
+    assert json.loads(notice.attributes["details"])["plan"] == DIGEST
+    assert "an approver has time until 2026-11-22T12:00:00Z; without one nothing is deleted" in notice.body
     assert "would free 5,000,000 bytes: 1,200 entries, 200 of them delete markers" in notice.body
     assert "3 state(s) would be dropped and 14 kept:" in notice.body
     assert "  1,000 of pack, 5,000,000 bytes: hidden for longer than the grace\n" in notice.body

@@ -22,6 +22,10 @@ class FakeDrills(FakeTable):
         found = [DrillReport.parse(each) for (name, _), each in self.stored.items() if name == repository]
         return sorted(found, key=lambda each: (each.ended_at, each.execution), reverse=True)
 
+    def newest(self, repository: RepositoryName) -> DrillReport | None:
+        with self._operation("QueryDrillReports", repository):
+            return next(iter(self.reports(repository)), None)
+
     def last_restored(self, repository: RepositoryName) -> DrillReport | None:
         with self._operation("QueryDrillReports", repository):
             return next((each for each in self.reports(repository) if each.outcome == "restored"), None)

@@ -134,6 +134,11 @@ class FakeLedger(FakeTable):
         mark = DroppedState(header.id, header.generation, Digest("d" * 64), execution, whole_second(at))
         self.marks[header.repository, header.generation] = mark
 
+    def keep(self, header: StateHeader) -> None:
+        """What a recording leaves in the end, past its steps."""
+        self.heads[header.repository] = Head.of(header).canonical()
+        self.stored_headers[header.repository, header.generation] = (header.id, header.canonical())
+
     # --- RecordingLedger -------------------------------------------------------------------------------
 
     def begin(self, repository: RepositoryName, attempt: AttemptId, now: datetime, until: datetime) -> None:

@@ -72,20 +72,21 @@ class Assembly:
     directory: Path
     data: Template
     flows: Template
+    watch: Template
 
     @classmethod
     def read(cls, directory: Path, deployment: str = "rwm", values: Mapping[str, str] = USUAL) -> "Assembly":
-        data, flows = (
+        data, flows, watch = (
             Template(name, json.loads((directory / f"{name}.template.json").read_text()), values)
-            for name in (f"{deployment}-data", f"{deployment}-flows")
+            for name in (f"{deployment}-data", f"{deployment}-flows", f"{deployment}-watch")
         )
-        return cls(directory, data, flows)
+        return cls(directory, data, flows, watch)
 
     @property
-    def templates(self) -> tuple[Template, Template]:
-        return self.data, self.flows
+    def templates(self) -> tuple[Template, ...]:
+        return self.data, self.flows, self.watch
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Logical ids and plain properties, of both stacks."""
+        """Logical ids and plain properties, of all stacks. Logical ids of two stacks may be the same."""
         for template in self.templates:
             yield from template.of_type(resource_type).items()

@@ -42,8 +42,9 @@ def locks(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     outdir = directory / "cdk.out"
     app = cdk.App(outdir=str(outdir))
     environment = cdk.Environment(account=ACCOUNT, region=REGION)
-    # Nothing of it is data; the reader of assemblies wants both stacks.
-    cdk.CfnWaitConditionHandle(cdk.Stack(app, "rwm-data", env=environment), "Nothing")
+    # Nothing of it is data; the reader of assemblies wants all stacks.
+    for other in ("rwm-data", "rwm-watch"):
+        cdk.CfnWaitConditionHandle(cdk.Stack(app, other, env=environment), "Nothing")
     stack = cdk.Stack(app, "rwm-flows", env=environment)
     group = scheduler.CfnScheduleGroup(stack, "Schedules", name="rwm")
     code = lambda_.Code.from_inline("def handler(): ...")

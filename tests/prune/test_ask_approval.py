@@ -39,7 +39,7 @@ def test_people_are_told_and_the_workflow_waits() -> None:
     world, shelved = a_world()
     assert world.ask(shelved.plan) is True
     (notice,) = world.notifier.notices
-    assert notice.subject == f"RWM: beta: prune plan {shelved.plan[:12]} waits for an approver"
+    assert notice.subject == f"RWM: HOLD beta: prune plan {shelved.plan[:12]} waits for an approver"
     assert f"  rwm approve {shelved.plan}\n" in notice.body
     assert HOLD.id in notice.body
     assert TOKEN in world.tasks.waiting

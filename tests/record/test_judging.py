@@ -39,6 +39,12 @@ def next_state(world: World) -> StateHeader:
     return outcome.header
 
 
+def newest_snapshot(world: World) -> datetime:
+    """When S3 says that it was written."""
+    listed = world.ports().lister.versions()
+    return max(each.last_modified for each in listed if each.key.startswith("snapshots/"))
+
+
 def test_a_state_is_judged_before_it_is_committed(world: World) -> None:
     write(world, NOTE)
     log = CallLog()
@@ -48,7 +54,11 @@ def test_a_state_is_judged_before_it_is_committed(world: World) -> None:
     assert done.index("Publish") < done.index("PutEvidence") < done.index("PutVerdict") < done.index("Commit")
     verdict = world.verdict()
     assert (verdict.state, verdict.by, verdict.judged_at) == (header.id, BY_RECORD, header.recorded_at)
-    assert (verdict.outcome, verdict.figures) == ("hold", {"objects": header.objects, "bytes": header.bytes})
+    newest = newest_snapshot(world)
+    assert (verdict.outcome, verdict.figures) == (
+        "hold",
+        {"objects": header.objects, "bytes": header.bytes, "newest_snapshot": int(newest.timestamp())},
+    )
     (alien,) = world.verdicts.findings(verdict)
     assert [each.key for each in alien.evidence] == [NOTE]
 
@@ -493,3 +503,22 @@ def test_a_refusal_that_nobody_can_be_told_fails_so_that_the_event_comes_back(wo
     assert world.findings.findings == {}
     world.event(bucket="plain")
     assert len(world.notifier.notices) == 1
+
+
+def test_how_old_the_newest_backup_is_stands_in_the_verdict_also_where_nothing_changed(world: World) -> None:
+    written = newest_snapshot(world)
+    for _ in range(2):
+        header = next_state(world)
+        assert world.verdict().figures["newest_snapshot"] == int(written.timestamp())
+    assert header.kind == "same"
+    back_up(world, "the sixth")
+    next_state(world)
+    assert world.verdict().figures["newest_snapshot"] > written.timestamp()
+
+
+def test_of_a_repository_without_a_snapshot_no_backup_is_claimed() -> None:
+    world = lived(1)
+    for key in current(world, "snapshots/"):
+        world.s3.delete(BUCKET, world.repository.key_prefix + key)
+    next_state(world)
+    assert "newest_snapshot" not in world.verdict().figures

@@ -40,7 +40,7 @@ REPOSITORIES = HERE / "repositories.toml"
 BUILD = ROOT / "build" / "system"
 """Synthesized templates are kept here and used again until something they come from changes."""
 
-_LAST = ("test_drill.py", "test_roles.py", "test_prune.py", "test_campaign.py", "test_upgrade.py")
+_LAST = ("test_drill.py", "test_roles.py", "test_prune.py", "test_campaign.py", "test_messages.py", "test_upgrade.py")
 """They wait for the longest scenes; and when everything is deployed anew, nothing else is going on."""
 
 
