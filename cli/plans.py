@@ -10,13 +10,12 @@ Security rules:
 import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Literal
 
 from cli.deployment import Deployment
 from cli.exits import Damaged, Refused
 from cli.findings import ToldFinding
 from functions.domain.documents import Instant, Part
-from functions.domain.prune.approval import Approval, Need, ShelvedPlan
+from functions.domain.prune.approval import Approval, Need, ShelvedPlan, Status, status_of
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.plan import PlanMismatch, PrunePlan, Total, Waiting, read_batch, read_plan
 from functions.domain.prune.rules import PruneRules
@@ -25,7 +24,6 @@ from functions.domain.state import Tally
 from functions.domain.values import Digest, RepositoryName, StateId, VersionId
 from functions.domain.verdict import Outcome
 
-Status = Literal["waiting", "approved", "rejected", "expired", "not-needed", "nothing-to-do", "dry-run", "applied"]
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -178,21 +176,6 @@ def entries(deployment: Deployment, details: PlanDetails) -> Iterator[tuple[Plan
             raise Damaged(f"{error}; reject the plan, and find out who changed the records bucket") from error
 
 
-def status_of(shelved: ShelvedPlan, approval: Approval | None, applied: bool, now: datetime) -> Status:
-    """What became of a plan. What was done to it counts for more than what was decided, and that more than its age."""
-    if shelved.dry_run:
-        return "dry-run"
-    if not shelved.entries and not shelved.drops:
-        return "nothing-to-do"
-    if applied:
-        return "applied"
-    if approval is not None:
-        return approval.decision
-    if shelved.approval != "needed":
-        return "not-needed"
-    return "waiting" if now < shelved.valid_until else "expired"
-
-
 def _summary(shelved: ShelvedPlan, approval: Approval | None, applied: Collection[Digest], now: datetime) -> Plan:
     same = set(Plan.model_fields) - {"findings", "totals", "waiting"}
     return Plan(
@@ -228,6 +211,9 @@ def _check_same(plan: PrunePlan, shelved: ShelvedPlan) -> None:
         check=of_checks,
         dry_run=shelved.dry_run,
     )
+    if shelved.listed is None:
+        # It was shelved by a version that did not tell it. Nobody decides by it.
+        said = said.model_copy(update={"listed": None})
     if said != shelved:
         raise Damaged(
             f"the shelf says something else of plan {shelved.plan[:12]} than the plan itself; it is not shown; approve "

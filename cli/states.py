@@ -24,19 +24,13 @@ from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.retention import Fate, JudgedState, Why, decide_fates
 from functions.domain.state import Cause, StateHeader, Tally
+from functions.domain.timeline import Growth
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
 from functions.domain.verdict import CheckLevel, Outcome, Verdict, is_good, newest_outcomes
 
 
 class ChainBroken(StateDamaged):
     """The headers of a repository do not form one chain that ends at its head."""
-
-
-class Growth(Part):
-    """Difference of two states' counts."""
-
-    objects: int
-    bytes: int
 
 
 class HeldBy(Part):
@@ -167,7 +161,7 @@ def states(deployment: Deployment, name: str, limit: int, now: datetime) -> Stat
             in_chain(deployment.ledger, repository.repository), deployment.verdicts.verdicts(repository.repository)
         )
     )
-    keeping = _keeping(deployment, repository, chain, now)
+    keeping = keeping_of(deployment, repository, chain, now)
     parents = [header for header, _ in chain[1 : limit + 1]]
     shown = tuple(
         details(header, judged, parent, keeping)
@@ -286,16 +280,17 @@ def _details(deployment: Deployment, repository: Repository, header: StateHeader
         deployment.ledger.headers(header.repository), deployment.verdicts.verdicts(header.repository)
     ):
         judged[each.id] = (each, verdicts)
-    keeping = _keeping(deployment, repository, list(judged.values()), now)
+    keeping = keeping_of(deployment, repository, list(judged.values()), now)
     return details(header, judged[header.id][1], _parent(deployment.ledger, header), keeping)
 
 
-def _keeping(
+def keeping_of(
     deployment: Deployment,
     repository: Repository,
     judged: Sequence[tuple[StateHeader, Sequence[Verdict]]],
     now: datetime,
 ) -> Keeping:
+    """What becomes of each of these states, which are all that the repository has."""
     drops = {each.state: each for each in deployment.ledger.drops(repository.repository)}
     holds = {each.state: each for each in deployment.holds.held(repository.repository)}
     fates = decide_fates(

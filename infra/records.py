@@ -28,6 +28,10 @@ class Records(Construct):
             expiration=cdk.Duration.days(1),
             noncurrent_version_expiration=cdk.Duration.days(1),
         )
+        # Each is replaced by the next one, daily where people wish; nobody looks at last month's.
+        self.bucket.add_lifecycle_rule(
+            id="ForgetPages", prefix="pages/", noncurrent_version_expiration=cdk.Duration.days(1)
+        )
         attach_policy(
             self,
             self.bucket,
@@ -47,6 +51,13 @@ class Records(Construct):
                     "s3:PutObject",
                     arns.records("recordings/*/parts/*"),
                     [where.role(arns.names.role("list-range"))],
+                ),
+                # A page that says "all is well" is believed.
+                _deny_but(
+                    "OnlyPublishPagesWritesPages",
+                    "s3:PutObject",
+                    arns.records("pages/*"),
+                    [where.role(arns.names.role("publish-pages"))],
                 ),
                 # Hiding a head digest would make a truncated chain look whole.
                 _deny_but("DenyHiding", "s3:DeleteObject", arns.records("*"), where.break_glass),

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from cli.states import Growth, HeldBy, KeyChange, StateDetails, StateDiff, States
+from cli.states import HeldBy, KeyChange, StateDetails, StateDiff, States
 from cli.views.screen import printable, row, signed, size, table, when
 from functions.domain.diff import Change
 from functions.domain.state import Cause
+from functions.domain.timeline import Growth
 
 SHOWN_KEYS = 50
 

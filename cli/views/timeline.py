@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from cli.timeline import Moment, Timeline, Turn, TypeChange
 from cli.views.checking import COLOURS
 from cli.views.screen import printable, row, signed, size, table, when
+from functions.domain.timeline import Moment, Timeline, Turn, TypeChange
 from functions.domain.values import Severity
 
 _OUTCOMES = {"pass": ("pass", "green"), "hold": ("HOLD", "yellow"), "fail": ("FAIL", "bold red")}

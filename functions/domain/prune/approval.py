@@ -10,7 +10,7 @@ Security rules:
 - The task token that wakes the workflow is in none of these, and decides nothing: apply reads the approval.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
@@ -19,7 +19,7 @@ from pydantic import Field
 from functions.domain.consistent.baseline import Approved
 from functions.domain.documents import Document, Instant
 from functions.domain.prune.plan import Phase, PrunePlan, Total, Waiting, plan_file
-from functions.domain.state import StateHeader
+from functions.domain.state import StateHeader, Tally
 from functions.domain.values import Digest, RepositoryName, StateId, VersionId
 from functions.domain.verdict import Outcome, SeenFinding
 
@@ -27,6 +27,8 @@ ApprovalMode = Literal["hold", "always", "never"]
 """When a repository's plans wait for a person; `approval` in repositories.toml."""
 Need = Literal["needed", "not-needed", "nothing-to-do"]
 Decision = Literal["approved", "rejected"]
+Status = Literal["waiting", "approved", "rejected", "expired", "not-needed", "nothing-to-do", "dry-run", "applied"]
+"""What became of a plan. `applied`: there is a report on it. `expired`: nobody decided in time."""
 
 
 class NotApproved(Exception):
@@ -37,6 +39,7 @@ class ShelvedPlan(Document):
     """A plan's summary, which is what is told of it: who wants its entries reads its file, by version id and digest."""
 
     KIND: ClassVar[str] = "shelved prune plan"
+    FORMATS: ClassVar[Mapping[int, frozenset[str]]] = {1: frozenset({"listed"}), 2: frozenset()}
 
     repository: RepositoryName
     plan: Digest
@@ -70,6 +73,8 @@ class ShelvedPlan(Document):
     flooded: int = Field(ge=0)
     findings: tuple[SeenFinding, ...]
     """The HOLDs of this execution's checks, then what is odd about the plan itself."""
+    listed: Tally | None = None
+    """All object versions of the repository when it was drawn. None: it was shelved before this was told."""
 
     @classmethod
     def of(
@@ -106,6 +111,7 @@ class ShelvedPlan(Document):
             waiting=plan.waiting,
             flooded=plan.flooded,
             findings=(*check, *plan.findings),
+            listed=plan.listed,
         )
 
     @property
@@ -134,6 +140,21 @@ class Approval(Document):
     """What the caller says of itself, CloudTrail has the proof, where it logs calls of functions."""
     at: Instant
     """S3's clock."""
+
+
+def status_of(shelved: ShelvedPlan, approval: Approval | None, applied: bool, now: datetime) -> Status:
+    """What became of a plan. What was done to it counts for more than what was decided, and that more than its age."""
+    if shelved.dry_run:
+        return "dry-run"
+    if not shelved.entries and not shelved.drops:
+        return "nothing-to-do"
+    if applied:
+        return "applied"
+    if approval is not None:
+        return approval.decision
+    if shelved.approval != "needed":
+        return "not-needed"
+    return "waiting" if now < shelved.valid_until else "expired"
 
 
 def last_approved(

@@ -1,0 +1,1 @@
+"""The page of each repository, written on a schedule where people find it without asking for it."""
