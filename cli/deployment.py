@@ -20,9 +20,10 @@ from cli.exits import Failed, Refused
 from functions.domain.names import Names
 from functions.domain.ports import AcknowledgementReader, ApprovalReader, PlanReader, RecordReader
 from functions.domain.repositories import Repository
+from functions.domain.restore.request import TO_DIRECTORY
 from functions.domain.values import RepositoryName
 from functions.storage.drills import DynamoDrillReports
-from functions.storage.holds import DynamoHolds, StepFunctionsStatus
+from functions.storage.holds import DynamoHolds, RestoresStatus, StepFunctionsStatus
 from functions.storage.ledger import DynamoLedgerReader
 from functions.storage.locks import DynamoLockReports
 from functions.storage.plans import DynamoApprovals, DynamoPlanShelf
@@ -127,7 +128,11 @@ class Deployment:
 
     @classmethod
     def named(cls, prefix: str) -> "Deployment":
-        return cls(Names(prefix), Aws())
+        return cls.with_clients(prefix, Aws())
+
+    @classmethod
+    def with_clients(cls, prefix: str, aws: Aws) -> "Deployment":
+        return cls(Names(prefix), aws)
 
     def __str__(self) -> str:
         return f"deployment {self.names.prefix} in {self.aws.region}"
@@ -197,9 +202,18 @@ class Deployment:
         return DynamoAnnouncedRestores(self.aws.dynamodb, self.names.operations)
 
     @cached_property
-    def restore_executions(self) -> StepFunctionsStatus:
-        workflow = self.arn("states", f"stateMachine:{self.names.restore_workflow}")
-        return StepFunctionsStatus(self.aws.stepfunctions, workflow)
+    def restore_executions(self) -> RestoresStatus:
+        others, to_directory = (
+            StepFunctionsStatus(self.aws.stepfunctions, self.arn("states", f"stateMachine:{workflow}"))
+            for workflow in (self.names.restore_workflow, self.names.directory_workflow)
+        )
+        return RestoresStatus(others, to_directory)
+
+    def restore_execution(self, name: str) -> str:
+        """The ARN of a restore's execution, of whatever kind, by its name."""
+        to_directory = name.startswith(TO_DIRECTORY)
+        workflow = self.names.directory_workflow if to_directory else self.names.restore_workflow
+        return self.arn("states", f"execution:{workflow}:{name}")
 
     @cached_property
     def restore_reports(self) -> DynamoRestoreReports:
@@ -231,8 +245,15 @@ class Deployment:
         return f"s3:{self.aws.s3.meta.endpoint_url.rstrip('/')}/{path}"
 
     def queue_url(self, repository: RepositoryName) -> str:
+        return self._queue_url(self.names.queue(repository))
+
+    @property
+    def dead_letters_url(self) -> str:
+        return self._queue_url(self.names.dead_letters)
+
+    def _queue_url(self, queue: str) -> str:
         # As AWS builds it: asking for it needs a permission that the operator has no other use for.
-        return f"{self.aws.sqs.meta.endpoint_url.rstrip('/')}/{self.aws.account}/{self.names.queue(repository)}"
+        return f"{self.aws.sqs.meta.endpoint_url.rstrip('/')}/{self.aws.account}/{queue}"
 
     @property
     def own_endpoint(self) -> str | None:

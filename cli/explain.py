@@ -24,8 +24,10 @@ OPERATOR, APPROVER, ADMINISTRATOR = "operator", "approver", "administrator"
 PERMISSIONS: Mapping[str, tuple[str, str]] = {
     "AttachRolePolicy": ("iam:AttachRolePolicy", ADMINISTRATOR),
     "AttachUserPolicy": ("iam:AttachUserPolicy", ADMINISTRATOR),
+    "ChangeMessageVisibilityBatch": ("sqs:ChangeMessageVisibility", OPERATOR),
     "CreateAccessKey": ("iam:CreateAccessKey", ADMINISTRATOR),
     "DeleteAccessKey": ("iam:DeleteAccessKey", ADMINISTRATOR),
+    "DeleteMessageBatch": ("sqs:DeleteMessage", OPERATOR),
     "DescribeExecution": ("states:DescribeExecution", OPERATOR),
     "DescribeMapRun": ("states:DescribeMapRun", OPERATOR),
     "DetachRolePolicy": ("iam:DetachRolePolicy", ADMINISTRATOR),
@@ -35,6 +37,7 @@ PERMISSIONS: Mapping[str, tuple[str, str]] = {
     "GetItem": ("dynamodb:GetItem", OPERATOR),
     "GetObject": ("s3:GetObject", OPERATOR),
     "GetParametersByPath": ("ssm:GetParametersByPath", OPERATOR),
+    "GetQueueAttributes": ("sqs:GetQueueAttributes", OPERATOR),
     "Invoke": ("lambda:InvokeFunction", OPERATOR),
     "ListAccessKeys": ("iam:ListAccessKeys", ADMINISTRATOR),
     "ListAttachedRolePolicies": ("iam:ListAttachedRolePolicies", ADMINISTRATOR),
@@ -42,6 +45,7 @@ PERMISSIONS: Mapping[str, tuple[str, str]] = {
     "ListObjectsV2": ("s3:ListBucket", OPERATOR),
     "ListMapRuns": ("states:ListMapRuns", OPERATOR),
     "Query": ("dynamodb:Query", OPERATOR),
+    "ReceiveMessage": ("sqs:ReceiveMessage", OPERATOR),
     "StartExecution": ("states:StartExecution", OPERATOR),
 }
 """Of each call that `rwm` makes: the IAM action, and who has it."""
@@ -61,7 +65,14 @@ _BAD_CREDENTIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-_NOT_THERE = frozenset({"ResourceNotFoundException", "StateMachineDoesNotExist"})
+_NOT_THERE = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "StateMachineDoesNotExist",
+    }
+)
 
 
 def explain(error: BotoCoreError | ClientError, deployment: Deployment, undone: str, who: str | None = None) -> Stop:

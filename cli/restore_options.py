@@ -19,15 +19,13 @@ from cli.deployment import Deployment
 from cli.exits import Refused
 from cli.states import find_state
 from functions.domain.repositories import Repository
-from functions.domain.restore.request import RestoreRefused, RestoreRequest, Tier
+from functions.domain.restore.request import TO_DIRECTORY, RestoreRefused, RestoreRequest, Tier
 from functions.domain.state import StateHeader
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 UNDONE = "nothing was restored"
-TO_DIRECTORY = "to-directory-"
-"""How the names of executions begin that keep prunes away from a download."""
 Kind = Literal["bucket", "directory", "in-place"]
 _ONE_KIND = "name one of --to-bucket, --to-directory and --in-place"
 _TIERS: tuple[Tier, ...] = ("Expedited", "Standard", "Bulk")
@@ -189,7 +187,7 @@ def _asked_before(deployment: Deployment, name: str, repository: str | None) -> 
     )
     if _EXECUTION.fullmatch(name) is None:
         raise unknown
-    arn = deployment.arn("states", f"execution:{deployment.names.restore_workflow}:{name}")
+    arn = deployment.restore_execution(name)
     try:
         found = workflow.describe(deployment, arn)
     except ClientError as error:

@@ -5,10 +5,11 @@ terminal as a control sequence, or Rich as markup.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import IO
+from typing import IO, Literal
 
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
@@ -27,8 +28,8 @@ class Screen:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.out = _console(sys.stdout)
-        self.err = _console(sys.stderr)
+        self.out = _console(sys.stdout, plain=as_json)
+        self.err = _console(sys.stderr, plain=as_json)
 
     @property
     def interactive(self) -> bool:
@@ -65,8 +66,17 @@ class Screen:
         self.err.print(Text.assemble((f"{kind}: ", style), message), soft_wrap=True, highlight=False)
 
 
-def _console(file: IO[str]) -> Console:
-    return Console(file=file, width=None if file.isatty() else WIDE)
+def _console(file: IO[str], *, plain: bool) -> Console:
+    """Colours on a terminal only, unless NO_COLOR or FORCE_COLOR say otherwise; `plain`: never."""
+    terminal = file.isatty()
+    colours: Literal["auto", "standard"] = "standard" if os.environ.get("FORCE_COLOR") and not terminal else "auto"
+    return Console(
+        file=file,
+        width=None if terminal else WIDE,
+        # Not Rich's own idea of it: FORCE_COLOR asks for colours in a file, not for a bar that moves.
+        force_terminal=terminal,
+        color_system=None if plain else colours,
+    )
 
 
 def _print(console: Console, parts: Iterable[RenderableType]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _GONE = ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405")
 """MethodNotAllowed: the version is a delete marker."""
-_NONE = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
+NO_LOCK = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
 """The second is Ceph's; AWS says it of a bucket only."""
 
 
@@ -46,9 +46,9 @@ class S3Retentions:
                 Bucket=self._bucket, Key=self._key_prefix + key, VersionId=version_id
             )
         except ClientError as error:
-            if error_code(error) in _NONE:
+            if error_code(error) in NO_LOCK:
                 return None
-            raise _translated(error) from error
+            raise refused(error) from error
         except BotoCoreError as error:
             raise LockRefused(type(error).__name__) from error
         found = answer.get("Retention", {})
@@ -65,12 +65,13 @@ class S3Retentions:
                 Retention={"Mode": GOVERNANCE, "RetainUntilDate": until},
             )
         except ClientError as error:
-            raise _translated(error) from error
+            raise refused(error) from error
         except BotoCoreError as error:
             raise LockRefused(type(error).__name__) from error
 
 
-def _translated(error: ClientError) -> Exception:
+def refused(error: ClientError) -> Exception:
+    """VersionGone, or LockRefused."""
     code = error_code(error)
     if code in _GONE:
         return VersionGone("a version is no longer there")

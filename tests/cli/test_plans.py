@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cli.plans import status_of
-from functions.domain.prune.approval import ShelvedPlan
+from functions.domain.prune.approval import ShelvedPlan, status_of
 from functions.domain.prune.plan import batch_file, plan_file
+from functions.domain.state import Tally
 from functions.domain.values import RepositoryName
 from functions.domain.verdict import seen
 from tests.cli.deployed import NAMES, RECORDS, Deployed, denied, document, sentence
@@ -239,7 +239,11 @@ class TestItsEntries:
 class TestWhatDoesNotProveItself:
     @pytest.mark.parametrize(
         "changes",
-        [{"drops": 0}, {"bytes": 7}, {"kept": 30}, {"outcome": "pass"}, {"findings": ()}, {"totals": ()}],
+        [
+            *({"drops": 0}, {"bytes": 7}, {"kept": 30}, {"outcome": "pass"}, {"findings": ()}, {"totals": ()}),
+            {"listed": Tally(objects=1, bytes=1)},
+            {"listed": None, "drops": 0},
+        ],
         ids=lambda changes: next(iter(changes)),
     )
     def test_a_shelf_that_makes_a_plan_look_better_is_noticed(
@@ -251,6 +255,13 @@ class TestWhatDoesNotProveItself:
         assert result.exit_code == 4
         assert f"the shelf says something else of plan {shelved.plan[:12]} than the plan itself" in sentence(result)
         assert result.stdout == ""
+
+    def test_a_plan_that_was_shelved_before_all_versions_were_told_is_shown(
+        self, deployed: Deployed, shelf: Shelf
+    ) -> None:
+        shelved = shelf.draw()
+        forge(shelf, shelved, listed=None)
+        assert deployed.rwm("plan", shelved.plan).exit_code == 0
 
     def test_a_shelf_that_points_at_another_file_is_noticed(self, deployed: Deployed, shelf: Shelf) -> None:
         harmless, shelved = shelf.draw("tuesday", nothing=True), shelf.draw("monday")

@@ -1,0 +1,1 @@
+"""The commands of `rwm`, by what they are about: each gathers, shows and exits."""
