@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from configparser import RawConfigParser
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -27,7 +28,9 @@ def issue_profiles(aws: EmbeddedAws, names: Names) -> list[str]:
     profiles = [
         Profile(name, _key_of(aws, user, name)) for user, name in _users(aws, names) if _exists(get_user, UserName=user)
     ]
-    profiles += _people(aws, names)
+    people = list(_people(aws, names))
+    # `rwm-operator` too: a reader of the documents has profiles with the roles' names.
+    profiles += people + [replace(each, name=names.role(each.name)) for each in people if each.name != PERSON]
     aws.write_profiles(profiles)
     return [profile.name for profile in profiles]
 

@@ -58,6 +58,15 @@ def _positive(value: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
+def _never(value: Any) -> Any:
+    """TOML has no word for nothing."""
+    return None if value == "never" else value
+
+
+MaybeDuration = Annotated[PositiveDuration | None, BeforeValidator(_never)]
+"""None, or `"never"` in the file: nothing is too old."""
+
+
 def _name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value) or value in RESERVED:
         raise ValueError(f"1 to 32 of a-z, 0-9 and -, not beginning or ending with -, and none of {sorted(RESERVED)}")
@@ -112,15 +121,17 @@ def _schedule(value: str) -> str:
     return value
 
 
-def _rate(schedule: str) -> timedelta | None:
+def rate_of(schedule: str) -> timedelta | None:
     """How often a rate comes; None for a cron expression."""
     match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
     return timedelta(**{f"{match[2]}s": int(match[1])}) if match else None
 
 
-def _never(value: Any) -> Any:
-    """TOML has no word for nothing."""
-    return None if value == "never" else value
+def _often(schedule: str) -> str:
+    # An alarm tells that the watch did not run, and has to know by when it should have.
+    if (every := rate_of(schedule)) is None or every > timedelta(hours=12):
+        raise ValueError('"rate(1 hour)" or another rate of at most 12 hours')
+    return schedule
 
 
 def _arn_of(service: str, resource: str) -> AfterValidator:
@@ -233,6 +244,10 @@ class Repository(BaseModel):
     migrations: Annotated[tuple[Migration, ...], Field(max_length=10)] = ()
     """When `restic migrate upgrade_repo_v2` may change `config`."""
     max_state_age: PositiveDuration = timedelta(days=2)
+    """The newest state may be so old; beyond it the watch tells people that recording stopped."""
+    max_backup_age: MaybeDuration = timedelta(days=2)
+    """The newest snapshot may be so old; beyond it the watch tells people that a backup was missed, unless it is
+    never."""
     drill_schedule: MaybeSchedule = "rate(30 days)"
     """Restore drills: the last good state is rebuilt in a bucket that empties itself, and proven."""
     drill_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = 50 << 30
@@ -261,7 +276,7 @@ class Repository(BaseModel):
     def _locks_are_renewed_in_time(self) -> Self:
         # What ends soon has half of lock_days left: a run that comes later finds it ended.
         longest = timedelta(days=self.lock_days) / 2
-        if self.lock_schedule is not None and (every := _rate(self.lock_schedule)) is not None and every >= longest:
+        if self.lock_schedule is not None and (every := rate_of(self.lock_schedule)) is not None and every >= longest:
             raise ValueError(
                 f"lock_schedule is {self.lock_schedule}; it must come more often than every {_spell(longest)}, half "
                 "of lock_days"
@@ -270,7 +285,7 @@ class Repository(BaseModel):
 
     @model_validator(mode="after")
     def _drills_come_in_time(self) -> Self:
-        every = _rate(self.drill_schedule) if self.drill_schedule is not None else None
+        every = rate_of(self.drill_schedule) if self.drill_schedule is not None else None
         if every is not None and every >= self.max_drill_age:
             raise ValueError(
                 f"drill_schedule is {self.drill_schedule}; it must come more often than every "
@@ -284,6 +299,7 @@ class Repository(BaseModel):
             "grace_days": self.grace_days,
             "retention.keep_within": self.retention.keep_within,
             "max_state_age": self.max_state_age,
+            **({"max_backup_age": self.max_backup_age} if self.max_backup_age is not None else {}),
         }
         for field, value in protective.items():
             if value < DAY and not self.unsafe_short_times:
@@ -313,7 +329,7 @@ class Repository(BaseModel):
     @property
     def lock_interval(self) -> timedelta:
         """How far apart two runs of lock upkeep are, or may be where `lock_schedule` is no rate."""
-        every = _rate(self.lock_schedule) if self.lock_schedule is not None else None
+        every = rate_of(self.lock_schedule) if self.lock_schedule is not None else None
         return every or timedelta(days=self.lock_days) / 2
 
     @property
@@ -347,6 +363,11 @@ class Configuration(BaseModel):
     """The buckets that a restore may write to."""
     restore_kms_keys: Annotated[tuple[Annotated[str, _arn_of("kms", r"key/[\w-]+")], ...], Field(max_length=10)] = ()
     """The keys that these buckets encrypt with, where they do not use one of S3's own."""
+    watch_schedule: Annotated[Schedule, AfterValidator(_often)] = "rate(1 hour)"
+    """How often the watch looks at every repository, and tells people what begins and what is over."""
+    report_schedule: MaybeSchedule = None
+    """When the page of each repository is written to `pages/` of the records bucket; `never`: only `rwm report` makes
+    one."""
     restore_parallel_batches: Annotated[int, Field(ge=1, le=1000)] = 20
     """Batches, of up to 500 objects each, that a restore into a bucket copies at once."""
     restore_threads: Annotated[int, Field(ge=1, le=64)] = 16
@@ -396,6 +417,14 @@ class Configuration(BaseModel):
     @property
     def names(self) -> Names:
         return Names(self.deployment)
+
+    @property
+    def watch_interval(self) -> timedelta:
+        """How far apart two runs of the watch are."""
+        every = rate_of(self.watch_schedule)
+        if every is None:
+            raise ValueError("watch_schedule is no rate")
+        return every
 
     def find(self, name: str) -> Repository | None:
         return next((each for each in self.repositories if each.name == name), None)

@@ -71,7 +71,8 @@ def _stage(story: Story) -> Iterator[Stage]:
     configuration = read_toml(REPOSITORIES)
     with evidence.step("synthesize"):
         assembly = synthesize(REPOSITORIES, DIRECTORY / "cdk.out", principals=PRINCIPALS)
-    story.good(f"app.py synthesized {configuration.names.data_stack} and {configuration.names.flows_stack}")
+    names = configuration.names
+    story.good(f"app.py synthesized {names.data_stack}, {names.flows_stack} and {names.watch_stack}")
     with evidence.step("start"):
         aws = EmbeddedAws.start(DIRECTORY / "aws")
     try:

@@ -66,12 +66,17 @@ def test_each_profile_is_who_it_says(deployed: EmbeddedAws) -> None:
         "operator",
         "downloader",
         "approver",
+        "rwm-operator",
+        "rwm-downloader",
+        "rwm-approver",
     ]
     assert who(deployed, "host-a") == "user/rwm-a-host"
     assert who(deployed, "maintenance-b-c") == "user/rwm-b-c-maintenance"
     assert who(deployed, "operator").startswith("assumed-role/rwm-operator/")
     assert who(deployed, "downloader").startswith("assumed-role/rwm-downloader/")
     assert who(deployed, "approver") == "assumed-role/rwm-approver/local-person"
+    for profile in ("operator", "downloader", "approver"):
+        assert who(deployed, f"rwm-{profile}") == who(deployed, profile)
     for profile in ("operator", "approver"):
         deployed.client("s3", profile).list_buckets()
     list_as_host = deployed.client("s3", "host-a").list_buckets
