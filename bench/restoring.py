@@ -8,7 +8,8 @@ which reads it, and by `diff -r`; only then a run counts.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "build" / "bench" / "restored"
+RESTORED = FOLDER / "restored"
 SOURCE, SMALL, RECORDS = "bench-source", "bench-small", "bench-records"
 SHAPE = Shape(1_500)
 """Three batches of a plan, one for each child."""
@@ -81,7 +83,7 @@ def _measure_far(recorder: Recorder) -> None:
 def _measure_near(recorder: Recorder) -> None:
     """Beside everybody, on Ceph. Raises Skipped where there is none."""
     versions = {**restoring_copy.versions(), **restoring_directory.versions()}
-    with ceph(ROOT / "build" / "bench" / "ceph") as environment:
+    with _emptied(RESTORED), ceph(ROOT / "build" / "bench" / "ceph") as environment:
         s3, versions = client(environment), {**versions, "ceph": ceph_version()}
         s3.create_bucket(Bucket=RECORDS)
         s3.put_bucket_versioning(Bucket=RECORDS, VersioningConfiguration={"Status": "Enabled"})
@@ -100,6 +102,17 @@ def _measure_near(recorder: Recorder) -> None:
                     restores.into_bucket(subject, sample)
                 for subject in in_turn(("rwm", "rclone", "pit"), sample):
                     restores.into_directory(subject, sample)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """Nothing is removed between the runs: ext4 gives no inode away again for a minute, and whoever comes next would
+    search the longer for one, the more files were removed before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def attacked(s3: "S3Client", bucket: str, files: Path) -> Recorded:
@@ -143,12 +156,10 @@ class _Restores:
 
     def into_directory(self, subject: str, sample: int) -> None:
         """Raises CannotMeasure where not everything was restored as it was."""
-        folder, load = FOLDER / "restored" / subject, os.getloadavg()[0]
-        shutil.rmtree(folder.parent, ignore_errors=True)
+        folder, load = RESTORED / f"{self._recorded.bucket}-{sample}-{subject}" / subject, os.getloadavg()[0]
         folder.parent.mkdir(parents=True)
         run = restoring_directory.downloaded(subject, self._recorded, folder, self._environment)
         restoring_directory.check(folder, self._files)
-        shutil.rmtree(folder.parent)
         _keep(self._recorder, subject, {"to": "directory", **self._what, "sample": sample}, run, self._versions, load)
 
 

@@ -15,8 +15,9 @@ START = 20
 
 def figures(records: Sequence[Record]) -> Mapping[str, Any]:
     """`restore.*`, `restore_dir.*` and `restore_plan_1m.*`; what was not measured is left out."""
-    near = [each for each in records if each.what.get("server") == "ceph"]
-    far = [each for each in records if each.what.get("server") == "canned"]
+    copies = [each for each in records if each.what["to"] == "bucket"]
+    near = [each for each in copies if each.what["server"] == "ceph"]
+    far = [each for each in copies if each.what["server"] == "canned"]
     downloads = [each for each in records if each.what["to"] == "directory"]
     return {
         **_beside("restore", near, ("serial", "rclone")),

@@ -1,4 +1,4 @@
-"""That a restore to a directory is under way, told to the prunes: an execution of the restore workflow, which waits.
+"""That a restore to a directory is under way, told to the prunes: an execution of a workflow, which waits.
 
 The workflow announces the restore before its state is read, as for every kind of restore, and then waits until the
 download has ended: it is stopped then. An announcement whose execution has ended stops no prune; the next one takes it
@@ -21,12 +21,12 @@ from pydantic import ValidationError
 from cli import workflow
 from cli.deployment import Deployment
 from cli.exits import Failed, Refused
-from cli.restore_options import TO_DIRECTORY, UNDONE, Asked
-from functions.domain.restore.request import RestoreRequest
+from cli.restore_options import UNDONE, Asked
+from functions.domain.restore.request import TO_DIRECTORY, RestoreRequest
 from functions.storage.aws import error_code
 
 PREFIX = TO_DIRECTORY
-"""Of the names of these executions: whoever may stop these, may stop no other restore (infra/people.py)."""
+"""Of the names of these executions, and of no others (infra/restore_to_directory.py)."""
 _MOST_NAMES = 100
 """Restores of one state to one directory within the 90 days that Step Functions remembers a name."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
@@ -87,7 +87,7 @@ def _started(deployment: Deployment, asked: Asked, directory: Path) -> str:
     for number in range(1, _MOST_NAMES + 1):
         name = name_for(asked, directory, number)
         try:
-            return workflow.start(deployment, deployment.names.restore_workflow, name, request)
+            return workflow.start(deployment, deployment.names.directory_workflow, name, request)
         except ClientError as error:
             if error_code(error) in _DENIED:
                 raise Refused(
@@ -98,7 +98,7 @@ def _started(deployment: Deployment, asked: Asked, directory: Path) -> str:
             if error_code(error) != "ExecutionAlreadyExists":
                 raise
         # AWS itself answers a start with the same input like the first, as long as it runs; others do not.
-        execution = deployment.arn("states", f"execution:{deployment.names.restore_workflow}:{name}")
+        execution = deployment.restore_execution(name)
         if _is_ours(deployment, execution, asked.request):
             return execution
     raise Failed(

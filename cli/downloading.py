@@ -309,7 +309,7 @@ def _fetcher(deployment: Deployment, asked: Asked, directory: RestoredDirectory,
 
 
 def _source(aws: Aws, repository: Repository, threads: int) -> S3Downloads:
-    return S3Downloads(aws.session, aws.s3_over(threads), repository.bucket, repository.key_prefix)
+    return S3Downloads(aws.s3_over(threads), repository.bucket, repository.key_prefix)
 
 
 def _check_readable(deployment: Deployment, fetcher: Fetcher, versions: Iterable[ObjectVersion]) -> None:

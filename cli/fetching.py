@@ -26,7 +26,8 @@ from functions.domain.restore.rate import RateLimit
 from functions.domain.restore.target import Examples
 from functions.domain.values import Digest, ObjectVersion, VersionGone
 from functions.storage.directory import DiskFailed, RestoredDirectory
-from functions.storage.downloads import PIECE, ReadRefused
+from functions.storage.downloads import ReadRefused
+from functions.storage.wires import PIECE
 
 Result = TypeVar("Result")
 

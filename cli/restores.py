@@ -23,7 +23,7 @@ class UnderWay(Part):
     """A restore that announced itself, and has not taken that back."""
 
     execution: str
-    """Name of the execution of the restore workflow."""
+    """Name of the execution; what begins with `to-directory-` is of rwm-restore-to-directory."""
     state: StateId
     since: Instant
     status: Status

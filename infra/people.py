@@ -11,13 +11,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from functions.domain.restore.request import TO_DIRECTORY
 from infra.access import read_operations, read_states, read_versions, tell_gone_from_denied
 from infra.arns import Arns
 from infra.permission import Permission, allow
 from infra.policy import TRUST_LIMIT, make_role, refuse_too_large
 
-TO_DIRECTORY = "to-directory-"
-"""How the names of executions begin that keep prunes away from a download (cli/directory_hold.py)."""
 _TRUST_FRAME = 80
 """Characters of a trust policy that are the same for all: version, effect, action."""
 
@@ -100,6 +99,12 @@ def _reading(arns: Arns) -> list[Permission]:
             wildcard="a prune's files are named by its repository and its execution",
         ),
         allow(
+            "s3:GetObject",
+            on=arns.records("pages/*"),
+            because="the published pages are fetched from there",
+            wildcard="a page is named by its repository",
+        ),
+        allow(
             "ssm:GetParametersByPath",
             on=[arns.repository_parameters, f"{arns.repository_parameters}/*"],
             because="the rwm command learns here what is deployed",
@@ -131,8 +136,8 @@ def _operating(arns: Arns) -> list[Permission]:
             "states:DescribeExecution",
             "states:GetExecutionHistory",
             "states:ListMapRuns",
-            on=[arns.executions(workflow) for workflow in workflows],
-            because="they follow it to its end",
+            on=[arns.executions(workflow) for workflow in (*workflows, names.directory_workflow)],
+            because="they follow it to its end; `rwm restores` says which downloads are going on",
             wildcard="an execution is named when it is started",
         ),
         allow(
@@ -159,11 +164,20 @@ def _operating(arns: Arns) -> list[Permission]:
             because="the report of a restore is shown from the records bucket",
             wildcard="plans and reports are named by their digest",
         ),
+        allow(
+            "sqs:ReceiveMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            on=arns.dead_letters,
+            # No redrive: a message is a hint, and `rwm record` gives the same.
+            because="`rwm dead-letters` shows what nobody could answer, and deletes what is laid to rest",
+        ),
     ]
 
 
 def _downloading(arns: Arns) -> list[Permission]:
-    workflow = arns.names.restore_workflow
+    workflow = arns.names.directory_workflow
     executions = arns.executions(workflow)
     return [
         read_states(arns, because="reads the state that is to be restored"),
@@ -185,8 +199,8 @@ def _downloading(arns: Arns) -> list[Permission]:
         allow(
             "states:StartExecution",
             on=arns.state_machine(workflow),
-            # IAM sees no input: it is any restore, to restore_targets and in place, too. None deletes a version.
-            because="announces the restore, so that no prune drops the state meanwhile; it could start any restore",
+            # IAM sees no input. So it is a workflow of its own, which refuses every other kind of restore.
+            because="announces the restore, so that no prune drops the state meanwhile; it starts no other restore",
         ),
         allow(
             "states:DescribeExecution",

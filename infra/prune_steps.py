@@ -77,6 +77,7 @@ class PruneSteps:
             environment={
                 "RWM_PRUNE_WORKFLOW": arns.state_machine(arns.names.prune_workflow),
                 "RWM_RESTORE_WORKFLOW": arns.state_machine(arns.names.restore_workflow),
+                "RWM_DIRECTORY_WORKFLOW": arns.state_machine(arns.names.directory_workflow),
             },
         )
         self.drop_states = Step(
@@ -191,7 +192,10 @@ def _lease(arns: Arns) -> list[Permission]:
         ),
         allow(
             "states:DescribeExecution",
-            on=[arns.executions(workflow) for workflow in (arns.names.prune_workflow, arns.names.restore_workflow)],
+            on=[
+                arns.executions(workflow)
+                for workflow in (arns.names.prune_workflow, arns.names.restore_workflow, arns.names.directory_workflow)
+            ],
             because="whether the execution that has the lease, or that announced a restore, has ended",
             wildcard="an execution is named when it is started",
         ),

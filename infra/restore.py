@@ -1,4 +1,4 @@
-"""Restoring, on demand: the workflow that a person starts, and its functions."""
+"""Restoring, on demand: the two workflows that people start, and their functions."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
@@ -9,7 +9,7 @@ from infra.functions import Step
 from infra.restore_in_place import STEPS as IN_PLACE
 from infra.restore_in_place import InPlace, InPlaceSteps
 from infra.restore_steps import RestoreSteps
-from infra.restore_to_directory import to_directory
+from infra.restore_to_directory import DirectoryDefinition
 from infra.restore_workflow import RestoreDefinition
 from infra.workflow import state_machine
 
@@ -17,7 +17,7 @@ LONGEST_RESTORE = cdk.Duration.days(7)
 
 
 class Restore(Construct):
-    """The restore workflow and its functions."""
+    """The workflows and their functions."""
 
     def __init__(self, scope: Construct, construct_id: str, *, arns: Arns, code: lambda_.Code, record: Step) -> None:
         super().__init__(scope, construct_id)
@@ -32,7 +32,6 @@ class Restore(Construct):
                 steps,
                 arns,
                 in_place=lambda end: InPlace(self, in_place, record, arns, end=end).start,
-                to_directory=lambda end: to_directory(self, end, LONGEST_RESTORE),
             ).start,
             invokes=(
                 "announce-restore",
@@ -44,6 +43,16 @@ class Restore(Construct):
                 *IN_PLACE,
             ),
             manifests="restores/*",
+            arns=arns,
+            timeout=LONGEST_RESTORE,
+        )
+        to_directory = Construct(self, "ToDirectory")
+        state_machine(
+            to_directory,
+            name=arns.names.directory_workflow,
+            step="restore-to-directory",
+            definition=DirectoryDefinition(to_directory, steps, LONGEST_RESTORE).start,
+            invokes=("announce-restore", "end-restore"),
             arns=arns,
             timeout=LONGEST_RESTORE,
         )

@@ -1,4 +1,4 @@
-"""rwm-restore: announce -> what its kind of restore takes -> end.
+"""rwm-restore: announce -> what its kind of restore takes -> end. To a directory: infra/restore_to_directory.py.
 
 Into a bucket: plan -> try the target -> thaw, where something is archived -> copy (both a Distributed Map over the
 plan's batches) -> verify. The plan decides; what is copied is the manifest that it wrote, pinned by its version id.
@@ -6,6 +6,9 @@ Verify always runs once there is a plan, whatever became of the copies, because 
 
 End runs last, however it went: until then no prune of the repository drops or deletes. So each failure is remembered,
 and told after it. What fails ends in a Fail state, which a redrive of Step Functions only enters again.
+
+An execution of a name that belongs to the other workflow is refused before it announces anything, and takes nothing
+back: there it may be the name of a restore that runs, and what that one announced is kept under the name alone.
 """
 
 import json
@@ -17,6 +20,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from functions.domain.restore.request import TO_DIRECTORY
 from infra.arns import Arns
 from infra.functions import Step
 from infra.restore_steps import RestoreSteps
@@ -35,55 +39,47 @@ LONGEST_THAW = cdk.Duration.days(3)
 """For so long a batch waits for what lies in an archive class: S3's slowest tier takes two days."""
 THAW_LOOK = cdk.Duration.minutes(15)
 """So often, at first sooner, it is tried whether it is back."""
-_NOT_THAT_KIND = "a restore is to a bucket, to a directory or in place; nothing was written"
+_NOT_THAT_KIND = "a restore is to a bucket or in place here; nothing was written"
+_ELSEWHERE = (
+    f"a restore to a directory has a workflow of its own, and names that begin with {TO_DIRECTORY} are of it alone; "
+    "nothing was announced, and nothing was written"
+)
+NAMED_TO_DIRECTORY = f"$substring($states.context.Execution.Name, 0, {len(TO_DIRECTORY)}) = '{TO_DIRECTORY}'"
 
 
-class RestoreDefinition:
-    """The states of the workflow, all directly beneath `scope`; `start` is the first."""
+class Announced:
+    """What both workflows begin and end with, all directly beneath `scope`; `end` is where everything leads to."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        steps: RestoreSteps,
-        arns: Arns,
-        in_place: Callable[[sfn.IChainable], sfn.IChainable],
-        to_directory: Callable[[sfn.IChainable], sfn.IChainable],
-    ) -> None:
-        """`in_place` and `to_directory` make the first state of that kind's branch, all of which leads to the end that
-        it is given."""
+    def __init__(self, scope: Construct, steps: RestoreSteps) -> None:
         self._scope = scope
         self._steps = steps
-        self._arns = arns
         self._end = self._build_end()
-        to_bucket = self._to_bucket()
-        refused = sfn.Pass.jsonata(
-            scope,
-            "Not that kind",
-            assign={"failure": {"Error": "RestoreRefused", "Cause": json.dumps({"errorMessage": _NOT_THAT_KIND})}},
-            outputs=NOTHING,
-        )
-        refused.next(self._end)
+
+    def begin(self, elsewhere: str, why: str, then: sfn.IChainable) -> sfn.IChainable:
+        """The first state. Where `elsewhere` holds, that is refused at once, for that reason; otherwise the restore is
+        announced, and goes on with `then`."""
         announce = self._ask(
             "Announce restore",
-            steps.announce,
+            self._steps.announce,
             # Whatever else was asked goes along, so that it can be refused by its name.
             "{% $merge([$asked, {'execution': $states.context.Execution.Name}]) %}",
             # With the state's full id, and a value for whatever was left out.
             assign={"asked": "{% $states.result.Payload %}"},
         )
-        announce.next(
-            sfn.Choice.jsonata(scope, "Where to?")
-            .when(sfn.Condition.jsonata("{% $asked.to = 'bucket' %}"), to_bucket)
-            .when(sfn.Condition.jsonata("{% $asked.to = 'in-place' %}"), in_place(self._end))
-            .when(sfn.Condition.jsonata("{% $asked.to = 'directory' %}"), to_directory(self._end))
-            .otherwise(refused)
-        )
-        self.start = sfn.Pass.jsonata(
-            scope,
+        announce.next(then)
+        return sfn.Pass.jsonata(
+            self._scope,
             "Begin",
             assign={"asked": "{% $states.input %}", "failure": NULL, "report": NULL},
             outputs=NOTHING,
-        ).next(announce)
+        ).next(
+            sfn.Choice.jsonata(self._scope, "Not here?")
+            .when(
+                sfn.Condition.jsonata(f"{{% {elsewhere} %}}"),
+                sfn.Fail.jsonata(self._scope, "Not here", error="RestoreRefused", cause=why),
+            )
+            .otherwise(announce)
+        )
 
     def _ask(
         self, name: str, step: Step, payload: str | dict[str, Any], *, assign: dict[str, str]
@@ -102,6 +98,75 @@ class RestoreDefinition:
         retry_lambda_trouble(task)
         task.add_catch(self._end, errors=["States.ALL"], assign=dict(REMEMBERED), outputs=NOTHING)
         return task
+
+    def _build_end(self) -> tasks.LambdaInvoke:
+        """What everything leads to: the announcement is taken back, then it is told how the restore went."""
+        scope = self._scope
+        refused = sfn.Fail.jsonata(
+            scope,
+            "Refused",
+            error="RestoreRefused",
+            # Lambda gives the exception as JSON; people want its message.
+            cause="{% $parse($failure.Cause).errorMessage %}",
+        )
+        failed = sfn.Fail.jsonata(scope, "Failed", error="{% $failure.Error %}", cause="{% $failure.Cause %}")
+        restored = sfn.Pass.jsonata(scope, "Restored", outputs="{% $report %}")
+        incomplete = sfn.Fail.jsonata(
+            scope,
+            "Incomplete",
+            error="RestoreIncomplete",
+            cause="{% $string($report) %}",
+        )
+        how = (
+            sfn.Choice.jsonata(scope, "How did it go?")
+            .when(sfn.Condition.jsonata("{% $failure != null and $failure.Error = 'RestoreRefused' %}"), refused)
+            .when(sfn.Condition.jsonata("{% $failure != null %}"), failed)
+            .when(sfn.Condition.jsonata("{% $report.complete = true %}"), restored)
+            .otherwise(incomplete)
+        )
+        end = tasks.LambdaInvoke.jsonata(
+            scope,
+            "End restore",
+            lambda_function=self._steps.end.function,
+            payload=sfn.TaskInput.from_object({"repository": "{% $asked.repository %}", "execution": EXECUTION}),
+            outputs=NOTHING,
+            retry_on_service_exceptions=False,
+        )
+        retry_lambda_trouble(end)
+        # The next prune takes the announcement of an execution away that has ended.
+        end.add_catch(how, errors=["States.ALL"], outputs=NOTHING)
+        end.next(how)
+        return end
+
+
+class RestoreDefinition(Announced):
+    """The states of the workflow; `start` is the first."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        steps: RestoreSteps,
+        arns: Arns,
+        in_place: Callable[[sfn.IChainable], sfn.IChainable],
+    ) -> None:
+        """`in_place` makes the first state of that kind's branch, all of which leads to the end that it is given."""
+        super().__init__(scope, steps)
+        self._arns = arns
+        to_bucket = self._to_bucket()
+        refused = sfn.Pass.jsonata(
+            scope,
+            "Not that kind",
+            assign={"failure": {"Error": "RestoreRefused", "Cause": json.dumps({"errorMessage": _NOT_THAT_KIND})}},
+            outputs=NOTHING,
+        )
+        refused.next(self._end)
+        where = (
+            sfn.Choice.jsonata(scope, "Where to?")
+            .when(sfn.Condition.jsonata("{% $asked.to = 'bucket' %}"), to_bucket)
+            .when(sfn.Condition.jsonata("{% $asked.to = 'in-place' %}"), in_place(self._end))
+            .otherwise(refused)
+        )
+        self.start = self.begin(f"$asked.to = 'directory' or {NAMED_TO_DIRECTORY}", _ELSEWHERE, where)
 
     def _to_bucket(self) -> sfn.IChainable:
         verify = self._ask(
@@ -184,45 +249,6 @@ class RestoreDefinition:
             parallel=self._arns.configuration.restore_parallel_batches,
             records=self._arns.records_name,
         )
-
-    def _build_end(self) -> tasks.LambdaInvoke:
-        """What everything leads to: the announcement is taken back, then it is told how the restore went."""
-        scope = self._scope
-        refused = sfn.Fail.jsonata(
-            scope,
-            "Refused",
-            error="RestoreRefused",
-            # Lambda gives the exception as JSON; people want its message.
-            cause="{% $parse($failure.Cause).errorMessage %}",
-        )
-        failed = sfn.Fail.jsonata(scope, "Failed", error="{% $failure.Error %}", cause="{% $failure.Cause %}")
-        restored = sfn.Pass.jsonata(scope, "Restored", outputs="{% $report %}")
-        incomplete = sfn.Fail.jsonata(
-            scope,
-            "Incomplete",
-            error="RestoreIncomplete",
-            cause="{% $string($report) %}",
-        )
-        how = (
-            sfn.Choice.jsonata(scope, "How did it go?")
-            .when(sfn.Condition.jsonata("{% $failure != null and $failure.Error = 'RestoreRefused' %}"), refused)
-            .when(sfn.Condition.jsonata("{% $failure != null %}"), failed)
-            .when(sfn.Condition.jsonata("{% $report.complete = true %}"), restored)
-            .otherwise(incomplete)
-        )
-        end = tasks.LambdaInvoke.jsonata(
-            scope,
-            "End restore",
-            lambda_function=self._steps.end.function,
-            payload=sfn.TaskInput.from_object({"repository": "{% $asked.repository %}", "execution": EXECUTION}),
-            outputs=NOTHING,
-            retry_on_service_exceptions=False,
-        )
-        retry_lambda_trouble(end)
-        # The next prune takes the announcement of an execution away that has ended.
-        end.add_catch(how, errors=["States.ALL"], outputs=NOTHING)
-        end.next(how)
-        return end
 
 
 def retry_still_frozen(task: tasks.LambdaInvoke) -> None:

@@ -49,9 +49,12 @@ from functions.domain.values import (
     VersioningSeen,
 )
 from functions.domain.verdict import Judged, Verdict
+from functions.domain.watch.decide import WatchReport
+from functions.domain.watch.facts import PostureFinding, Prune
 
 if TYPE_CHECKING:
-    # Its module reads plans through these ports.
+    # Their modules read plans through these ports.
+    from functions.domain.prune.report import PruneReport
     from functions.domain.restore.report import RestoreReport
 
 # --- a protected repository's bucket ---------------------------------------------------------------
@@ -336,6 +339,14 @@ class RecordWriter(Protocol):
 
     def put(self, name: str, content: bytes) -> VersionId:
         """Write a file and return the version that now holds exactly `content`."""
+        ...
+
+
+class PageWriter(Protocol):
+    """Needs s3:PutObject on `pages/*` of the records bucket. Only publish-pages has one."""
+
+    def put(self, name: str, html: str) -> None:
+        """Write the page of this name, over the last one."""
         ...
 
 
@@ -718,6 +729,14 @@ class VersionDeleter(Protocol):
         ...
 
 
+class PruneReportReader(Protocol):
+    """Needs dynamodb:Query on the operations table. Reads are strongly consistent."""
+
+    def reports(self, repository: RepositoryName) -> "tuple[PruneReport, ...]":
+        """What prunes came to, the newest first. Raises UnreadableDocument."""
+        ...
+
+
 class PruneReportLog(Protocol):
     """Needs dynamodb:PutItem on the operations table."""
 
@@ -761,13 +780,16 @@ class LockRefused(Exception):
     """S3 did not tell, or did not set, the retention of a version; the message is its error code, or its client's."""
 
 
-class LockReports(Protocol):
-    """Needs dynamodb:Query and dynamodb:PutItem on the operations table, partitions `locks#*`. Reads are strongly
-    consistent."""
+class LockReportReader(Protocol):
+    """Needs dynamodb:Query on the operations table, partitions `locks#*`. Reads are strongly consistent."""
 
     def newest(self, repository: RepositoryName) -> LockReport | None:
         """What the last run wrote; None: there was none yet. Raises UnreadableDocument."""
         ...
+
+
+class LockReports(LockReportReader, Protocol):
+    """Needs dynamodb:PutItem on these partitions as well."""
 
     def append(self, report: LockReport) -> None:
         """Write down what a run came to, in place of the last one's."""
@@ -784,6 +806,10 @@ class DrillReportReader(Protocol):
         """The newest drill that succeeded. Raises UnreadableDocument."""
         ...
 
+    def newest(self, repository: RepositoryName) -> DrillReport | None:
+        """The newest drill, whatever it came to. Raises UnreadableDocument."""
+        ...
+
 
 class DrillReportLog(Protocol):
     """Needs dynamodb:PutItem on operations, partitions `drill#*`."""
@@ -798,6 +824,54 @@ class RestoreReports(Protocol):
 
     def of(self, repository: RepositoryName, execution: str) -> "RestoreReport | None":
         """What that execution of the restore workflow came to; strongly consistent. Raises UnreadableDocument."""
+        ...
+
+
+# --- the watch: what it looks at, and what it keeps ---------------------------------------------------
+
+
+class AwsClock(Protocol):
+    """Needs dynamodb:Query on operations, partitions `watch#*`."""
+
+    def now(self) -> datetime:
+        """AWS's clock: the `Date` of a fresh answer, whole seconds, UTC."""
+        ...
+
+
+class NewestPosture(Protocol):
+    """Needs dynamodb:Query on operations. Reads are strongly consistent."""
+
+    def findings(self, repository: RepositoryName) -> tuple[PostureFinding, ...] | None:
+        """What the newest posture found; None: there was none yet. Raises UnreadableDocument."""
+        ...
+
+
+class PruneExecutions(Protocol):
+    """Needs states:ListExecutions on the prune workflow, and states:DescribeExecution on its executions. Only the watch
+    has one."""
+
+    def recent(self) -> Mapping[RepositoryName, tuple[Prune, ...]]:
+        """The newest executions that were no dry run, by repository, the newest first. Raises NotAnswered."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Needs sqs:GetQueueUrl and sqs:GetQueueAttributes on the dead-letter queue."""
+
+    def waiting(self) -> int:
+        """How many messages are in it, about; looked at by somebody or not."""
+        ...
+
+
+class WatchLog(Protocol):
+    """Needs dynamodb:Query and dynamodb:PutItem on operations, partitions `watch#*`. Only the watch may write them."""
+
+    def newest(self, repository: RepositoryName) -> WatchReport | None:
+        """What the last look kept; None: there was none yet. Raises UnreadableDocument."""
+        ...
+
+    def keep(self, report: WatchReport) -> None:
+        """Keep it in place of the last one's."""
         ...
 
 

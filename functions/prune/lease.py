@@ -8,13 +8,13 @@ Permissions of `rwm-lease-prune`, and why:
 - dynamodb:PutItem, dynamodb:UpdateItem there, partitions `prune-lease#*`: to take and to release it.
 - dynamodb:DeleteItem there, partitions `restoring#*`: to take away what a restore announced that ended without its last
   step.
-- states:DescribeExecution on executions of the prune's and of the restore's workflow: whether they have ended.
+- states:DescribeExecution on executions of the prune's and of both workflows of restores: whether they have ended.
 
 It touches no repository and no ledger. The clocks that it compares are both AWS's: Step Functions' and Lambda's.
 
 Security rules: functions/domain/prune/lease.py. And:
 - A restore that announced itself stops the prune, unless Step Functions says that its execution has ended. One that
-  it does not know, or cannot be asked about, may run.
+  it does not know, or cannot be asked about, may run. Which workflow is asked, its name says: each refuses the other's.
 - Taking the lease again in the same execution gives the same token, so that a retried step does not stop the batches of
   the first try.
 """
@@ -48,7 +48,7 @@ from functions.domain.repositories import Configuration
 from functions.domain.values import RepositoryName
 from functions.environment import Environment
 from functions.storage.aws import CLIENT
-from functions.storage.holds import DynamoPruneLease, StepFunctionsStatus
+from functions.storage.holds import DynamoPruneLease, RestoresStatus, StepFunctionsStatus
 from functions.storage.restores import DynamoAnnouncedRestores
 
 _WORKFLOW = r"^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$"
@@ -67,6 +67,8 @@ class LeaseEnvironment(Environment):
     """ARN of the workflow whose executions have the lease."""
     restore_workflow: str = Field(alias="RWM_RESTORE_WORKFLOW", pattern=_WORKFLOW)
     """And of the one whose executions announce themselves."""
+    directory_workflow: str = Field(alias="RWM_DIRECTORY_WORKFLOW", pattern=_WORKFLOW)
+    """And of the other one, for restores to a directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,10 @@ def _function() -> LeaseFunction:
         lease=DynamoPruneLease(dynamodb, environment.operations),
         prunes=StepFunctionsStatus(workflows, environment.prune_workflow),
         announced=DynamoAnnouncedRestores(dynamodb, environment.operations),
-        restores=StepFunctionsStatus(workflows, environment.restore_workflow),
+        restores=RestoresStatus(
+            StepFunctionsStatus(workflows, environment.restore_workflow),
+            StepFunctionsStatus(workflows, environment.directory_workflow),
+        ),
     )
     return LeaseFunction(read_bundled(), ports, lambda: datetime.now(UTC), lambda: uuid4().hex)
 

@@ -3,9 +3,10 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from threading import Event
 
 from functions.domain.batches import sha256_of
@@ -202,7 +203,7 @@ class Rounds:
             for turn in range(ROUNDS + 1):
                 if turn and waiting:
                     self.pause(self.chance() * _LONGEST_PAUSE * 2 ** (turn - 1))
-                for place, found in _once(pool, copier, versions, sizes, waiting):
+                for place, found in _once(pool, self.threads, copier, versions, sizes, waiting):
                     settled[place] = found.after(settled.get(place))
                 waiting = [place for place in waiting if settled[place].passing]
                 for place in waiting:
@@ -213,24 +214,30 @@ class Rounds:
 
 
 def _once(
-    pool: Executor,
+    pool: ThreadPoolExecutor,
+    threads: int,
     copier: ObjectCopier,
     versions: Sequence[ObjectVersion],
     sizes: Sequence[int | None],
     places: Sequence[int],
 ) -> Iterator[tuple[int, Settled]]:
-    """Each of `places` with what became of it. Raises StillFrozen as soon as one of them is."""
+    """Each of `places` with what became of it, in no order. Raises StillFrozen as soon as one of them is."""
     frozen = Event()
+    # All threads take from it, each its next one: a future for each object would cost more than its signature.
+    remaining = iter(places)
 
-    def settle(place: int) -> Settled | None:
-        if frozen.is_set():
-            return None
-        found = copier.settle(versions[place], sizes[place])
-        if found.frozen:
-            frozen.set()
-        return found
+    def work(_: int) -> list[tuple[int, Settled]]:
+        done: list[tuple[int, Settled]] = []
+        for place in remaining:
+            if frozen.is_set():
+                break
+            found = copier.settle(versions[place], sizes[place])
+            if found.frozen:
+                frozen.set()
+            done.append((place, found))
+        return done
 
-    for place, found in zip(places, pool.map(settle, places), strict=True):
-        if found is None or found.frozen:
-            raise StillFrozen("objects are still on their way back from their archive class; nothing is told of them")
-        yield place, found
+    done = list(pool.map(work, range(min(threads, len(places)))))
+    if frozen.is_set():
+        raise StillFrozen("objects are still on their way back from their archive class; nothing is told of them")
+    return chain.from_iterable(done)

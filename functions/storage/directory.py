@@ -20,13 +20,16 @@ Security rules:
 
 import hashlib
 import os
+import random
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from errno import EDQUOT, EINVAL, ENOSPC, ENOTSUP, EWOULDBLOCK
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from functions.domain.restore.directory import FOLDERS, PARTIAL, OnDisk, Room, partial_name, shown
@@ -43,6 +46,8 @@ _OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_LINKS
 # Not to wait for somebody at the other end, where a pipe was planted.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINKS
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
+_MOST_LENT = 16
+_names = random.Random(secrets.randbits(128))  # noqa: S311 - no secret is made of it
 
 
 class DiskFailed(Exception):
@@ -81,6 +86,7 @@ class RestoredDirectory:
             self._root = os.open(path, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
         except OSError as error:
             raise NoDirectory(f"{path}: {error.strerror}") from error
+        self._lent = _Lent(self._open_folder)
         try:
             fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -90,6 +96,7 @@ class RestoredDirectory:
             # A filesystem without locks, as some networks have: nobody but the person keeps two restores apart.
 
     def close(self) -> None:
+        self._lent.close()
         os.close(self._root)
 
     # --- before -------------------------------------------------------------------------------------
@@ -139,11 +146,16 @@ class RestoredDirectory:
         """A new file that is to become that of `key`; unless it is kept, it is removed. Raises DiskFailed."""
         path, _, name = key.encode().rpartition(b"/")
         with _disk():
-            file = PartialFile(self._open_folder(path), name)
+            folder = self._lent.take(path)
         try:
-            yield file
+            with _disk():
+                file = PartialFile(folder, name)
+            try:
+                yield file
+            finally:
+                file.close()
         finally:
-            file.close()
+            self._lent.give_back(path)
 
     def sync(self) -> None:
         """Put the names of all files and folders on the disk. Raises DiskFailed."""
@@ -233,20 +245,60 @@ def room_for(path: Path) -> Room:
         raise NoDirectory(f"{path.absolute().parent}: {error.strerror}") from error
 
 
+class _Lent:
+    """Folders that stay open for a while: objects come in the order of their keys, so the next one often lies there.
+
+    Safe for threads. At most _MOST_LENT are open that nobody uses.
+    """
+
+    def __init__(self, open_folder: Callable[[bytes], int]) -> None:
+        self._open = open_folder
+        self._lock = Lock()
+        self._folders: dict[bytes, _Folder] = {}
+        """The one that was taken last is the last."""
+
+    def take(self, path: bytes) -> int:
+        """Its descriptor, until it is given back. Raises OSError."""
+        with self._lock:
+            folder = self._folders.pop(path, None)
+            if folder is None:
+                self._make_room()
+                folder = _Folder(self._open(path))
+            self._folders[path] = folder
+            folder.users += 1
+            return folder.descriptor
+
+    def give_back(self, path: bytes) -> None:
+        with self._lock:
+            self._folders[path].users -= 1
+
+    def close(self) -> None:
+        while self._folders:
+            os.close(self._folders.popitem()[1].descriptor)
+
+    def _make_room(self) -> None:
+        idle = [path for path, folder in self._folders.items() if not folder.users]
+        for path in idle[: max(0, len(idle) - _MOST_LENT + 1)]:
+            os.close(self._folders.pop(path).descriptor)
+
+
+@dataclass(slots=True)
+class _Folder:
+    descriptor: int
+    users: int = 0
+
+
 class PartialFile:
     """A file that is being written, under a name of its own."""
 
     def __init__(self, folder: int, name: bytes) -> None:
-        """`folder`: open, and closed with the file."""
+        """`folder`: open, and so until the file is closed."""
         self._folder = folder
         self._name = name
-        self._partial = partial_name(secrets.token_hex(8))
+        # Nobody has to guess it: what is there already is not opened.
+        self._partial = partial_name(f"{_names.getrandbits(64):016x}")
         self._kept = False
-        try:
-            self._descriptor = os.open(self._partial, _CREATE, _FILE_MODE, dir_fd=folder)
-        except OSError:
-            os.close(folder)
-            raise
+        self._descriptor = os.open(self._partial, _CREATE, _FILE_MODE, dir_fd=folder)
 
     def write(self, pieces: Iterable[bytes | memoryview], hasher: Hasher) -> int:
         """Write all of `pieces`, hashing them; how many bytes they were. Raises DiskFailed, and what they raise."""
@@ -275,7 +327,6 @@ class PartialFile:
         if not self._kept:
             with suppress(OSError):
                 os.unlink(self._partial, dir_fd=self._folder)
-        os.close(self._folder)
 
 
 @contextmanager

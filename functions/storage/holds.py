@@ -26,8 +26,9 @@ from botocore.exceptions import ClientError
 
 from functions.domain.documents import UnreadableDocument
 from functions.domain.keeping import Held, Hold
-from functions.domain.ports import LeaseTaken, NotAnswered, StateDropped, UnknownExecution
+from functions.domain.ports import ExecutionStatus, LeaseTaken, NotAnswered, StateDropped, UnknownExecution
 from functions.domain.prune.lease import Lease
+from functions.domain.restore.request import TO_DIRECTORY
 from functions.domain.values import RepositoryName, StateId, from_zulu, zulu
 from functions.storage import queries
 from functions.storage.aws import error_code
@@ -218,6 +219,18 @@ class StepFunctionsStatus:
                 "was decided"
             ) from error
         return answer.get("stopDate") if answer["status"] in ENDED else None
+
+
+class RestoresStatus:
+    """ExecutionStatus of restores: each is asked of its own workflow, which its name tells."""
+
+    def __init__(self, others: ExecutionStatus, to_directory: ExecutionStatus) -> None:
+        self._others = others
+        self._to_directory = to_directory
+
+    def ended(self, execution: str) -> datetime | None:
+        """Raises UnknownExecution also for the name of one that the other workflow has."""
+        return (self._to_directory if execution.startswith(TO_DIRECTORY) else self._others).ended(execution)
 
 
 def _words(hold: Hold) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def far(serial: float = 30) -> list[Record]:
 
 
 def downloads(*, rclone: float = 2, pit: float = 6) -> list[Record]:
-    return runs({"to": "directory"}, rwm=2, rclone=rclone, pit=pit)
+    return runs({"to": "directory", "server": "ceph"}, rwm=2, rclone=rclone, pit=pit)
 
 
 def plans(rss: int = 200_000_000) -> list[Record]:
@@ -53,6 +53,13 @@ def test_ratios_are_of_medians_theirs_to_ours_each_under_its_own_name() -> None:
     assert (found["restore_plan_1m.peak_mb"], found["restore_plan_1m.samples"]) == (200.0, 2)
     assert found["restore.samples"] == found["restore_dir.samples"] == found["restore.samples_30ms"] == 3
     assert {name.split(".")[0] for name in found} <= {RESTORE.name, *RESTORE.beginnings}
+
+
+def test_what_went_into_directories_is_no_part_of_the_figures_of_buckets() -> None:
+    """Both are restored from the same server, and a download takes half as long."""
+    alone, beside = figures(near(rwm=4, rclone=3)), figures([*near(rwm=4, rclone=3), *downloads(rclone=1)])
+    assert beside["restore.seconds"] == 4
+    assert {name: beside[name] for name in alone} == alone
 
 
 def test_a_ratio_is_of_what_is_left_without_the_start_of_each_and_the_whole_is_told_beside_it() -> None:

@@ -86,10 +86,7 @@ def test_an_attacked_repository_becomes_a_directory_that_restic_reads_whole(
 def test_versions_under_odd_keys_are_read_over_connections_of_our_own_as_over_boto3(
     ceph: Gateway, s3: "S3Client", direct: bool
 ) -> None:
-    session = boto3.Session(
-        aws_access_key_id=ceph.admin.access_key, aws_secret_access_key=ceph.admin.secret_key, region_name="us-east-1"
-    )
-    source = S3Downloads(session, s3, BUCKET, "odd/")
+    source = S3Downloads(s3, BUCKET, "odd/")
     assert source.is_direct
     if not direct:
         source.use_boto3()

@@ -64,6 +64,8 @@ class Workflows:
         else:
             self.executions[name] = {"status": "RUNNING", "input": input}
             self.announce(request["repository"], name, request["state"])
+        # The only one that a downloader may start, and ask about.
+        assert stateMachineArn.endswith(":stateMachine:rwm-restore-to-directory")
         return {"executionArn": stateMachineArn.replace("stateMachine", "execution") + f":{name}"}
 
     def announce(self, repository: str, name: str, state: str) -> None:
@@ -77,6 +79,7 @@ class Workflows:
         )
 
     def describe_execution(self, executionArn: str) -> Mapping[str, Any]:  # noqa: N803
+        assert ":execution:rwm-restore-to-directory:" in executionArn
         return self.executions[executionArn.rpartition(":")[2]]
 
     def stop_execution(self, executionArn: str, cause: str) -> None:  # noqa: N803

@@ -30,6 +30,7 @@ class Execution:
 
     definition: Mapping[str, Any]
     answers: Answers
+    name: str = "execution-1"
     entered: list[str] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)
     """By state: what its function was last asked."""
@@ -105,7 +106,7 @@ class Execution:
 
     def _evaluated(self, expression: str, states: Mapping[str, Any]) -> Any:
         context = {
-            "Execution": {"Name": "execution-1", "StartTime": "2026-11-21T12:00:00.123Z"},
+            "Execution": {"Name": self.name, "StartTime": "2026-11-21T12:00:00.123Z"},
             "Map": {"Item": {"Value": "batch-1"}},
             "State": {"EnteredTime": "2026-11-21T13:00:00.456Z"},
             "Task": {"Token": "task-token"},

@@ -42,18 +42,20 @@ def test_only_the_stateful_stack_is_protected_against_termination(shipped: Assem
         for name, artifact in artifacts.items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    assert protected == {"rwm-data": True, "rwm-flows": False}
+    assert protected == {"rwm-data": True, "rwm-flows": False, "rwm-watch": False}
 
 
-def test_the_stateless_stack_holds_no_data_and_is_deployed_after_the_other(shipped: Assembly) -> None:
+def test_the_stateless_stacks_hold_no_data_and_are_deployed_after_it(shipped: Assembly) -> None:
     listed = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "StatefulResources.json"
     stateful = set(json.loads(listed.read_text())["ResourceTypes"]) | set(KEPT)
     # Messages are hints and logs no evidence: a schedule records without the one, the ledger stands without the other.
     without_data = {"AWS::SQS::Queue", "AWS::Logs::LogGroup"}
-    types = {resource["Type"] for resource in shipped.flows.resources.values()}
-    assert types & (stateful - without_data) == set()
+    for stateless in (shipped.flows, shipped.watch):
+        types = {resource["Type"] for resource in stateless.resources.values()}
+        assert types & (stateful - without_data) == set()
     artifacts = json.loads((shipped.directory / "manifest.json").read_text())["artifacts"]
     assert "rwm-data" in artifacts["rwm-flows"]["dependencies"]
+    assert "rwm-flows" in artifacts["rwm-watch"]["dependencies"]
 
 
 def test_the_stacks_are_tied_by_names_only(shipped: Assembly) -> None:
@@ -77,7 +79,7 @@ def test_a_bucket_is_versioned_locked_private_and_closed_to_foreign_keys(shipped
     rule, *others = bucket["LifecycleConfiguration"]["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert not [key for key in rule if "Expiration" in key or "Transition" in key]
-    assert [each["Prefix"] for each in others] == (["recordings/"] if "records" in name else [])
+    assert [each["Prefix"] for each in others] == (["recordings/", "pages/"] if "records" in name else [])
 
 
 def _policy(assembly: Assembly, bucket: str) -> list[Any]:
@@ -110,6 +112,7 @@ def test_the_records_bucket_denies_version_deletes_hiding_and_forged_heads_and_l
     writers = (
         ("OnlyRecordWritesHeads", "heads/*", ["record", "close-recording"]),
         ("OnlyListRangeWritesParts", "recordings/*/parts/*", ["list-range"]),
+        ("OnlyPublishPagesWritesPages", "pages/*", ["publish-pages"]),
     )
     for sid, beneath, steps in writers:
         only = statements[sid]

@@ -48,13 +48,19 @@ HANDLERS = {
     "rwm-end-restore": ("functions.restore.end.handler", 1 * MINUTES),
     "rwm-choose-drill": ("functions.drill.choose.handler", 1 * MINUTES),
     "rwm-conclude-drill": ("functions.drill.conclude.handler", 1 * MINUTES),
+    "rwm-watch": ("functions.watch.watch.handler", 5 * MINUTES),
+    "rwm-publish-pages": ("functions.page.publish.handler", 15 * MINUTES),
 }
-WORKFLOWS = ("rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore")
+WORKFLOWS = (
+    *("rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore"),
+    "rwm-restore-to-directory",
+)
 
 
 TOLD_OF = {
-    "rwm-lease-prune": {"prune": "prune", "restore": "restore"},
+    "rwm-lease-prune": {"prune": "prune", "restore": "restore", "directory": "restore-to-directory"},
     "rwm-record": {"ranges": "record-ranges"},
+    "rwm-watch": {"prune": "prune"},
 }
 """Workflows, by the variable that names them."""
 THREADED = ("rwm-thaw-batch", "rwm-copy-batch", "rwm-put-back")
@@ -86,6 +92,7 @@ def test_each_function_has_its_handler_limits_tracing_and_environment(shipped: A
                 for each, machine in TOLD_OF.get(name, {}).items()
             },
             **({"RWM_RESTORE_THREADS": "16"} if name in THREADED else {}),
+            **({"RWM_DEAD_LETTERS": "rwm-dead-letters"} if name == "rwm-watch" else {}),
         }
 
 
@@ -151,7 +158,7 @@ def test_each_repository_is_recorded_on_its_schedule_without_any_event(shipped: 
     schedules = _named(shipped, "AWS::Scheduler::Schedule", "Name")
     workflows = ("check", "prune", "drill", "locks")
     others = {f"_{workflow}-{name}" for workflow in workflows for name in ("alpha", "beta")}
-    assert set(schedules) == {"alpha", "beta", "_collect-chunks", *others}
+    assert set(schedules) == {"alpha", "beta", "_collect-chunks", "_watch", "_publish-pages", *others}
     for name in ("alpha", "beta"):
         assert schedules[name]["GroupName"] == "rwm"
         assert schedules[name]["ScheduleExpression"] == "rate(6 hours)"
@@ -210,6 +217,33 @@ def test_the_locks_of_each_repository_are_looked_after_on_its_schedule(shipped: 
         assert "ExtendRetentionFunction" in upkeep["Target"]["Arn"]
 
 
+def test_one_schedule_watches_all_repositories_in_a_group_of_the_watch_stack(shipped: Assembly) -> None:
+    schedules = shipped.watch.of_type("AWS::Scheduler::Schedule").values()
+    (watch,) = [each for each in schedules if each["Name"] == "_watch"]
+    assert {each["GroupName"] for each in schedules} == {"rwm-watch"}
+    assert watch["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(watch["Target"]["Input"]) == {"reason": "schedule"}
+    assert "WatchFunction" in watch["Target"]["Arn"]
+    groups = {template.name: template.of_type("AWS::Scheduler::ScheduleGroup") for template in shipped.templates}
+    names = {name: [each["Name"] for each in found.values()] for name, found in groups.items()}
+    assert names == {"rwm-data": [], "rwm-flows": ["rwm"], "rwm-watch": ["rwm-watch"]}
+
+
+def test_the_watch_refers_to_nothing_of_the_other_stacks(shipped: Assembly) -> None:
+    """So it runs, and tells, when the flows are gone."""
+    assert "Fn::ImportValue" not in json.dumps(shipped.watch.content)
+    assert "Fn::GetStackOutput" not in json.dumps(shipped.watch.content)
+
+
+def test_an_alarm_tells_that_the_watch_did_not_run(shipped: Assembly) -> None:
+    alarms = shipped.watch.of_type("AWS::CloudWatch::Alarm").values()
+    (silent,) = [each for each in alarms if each["MetricName"] == "Invocations"]
+    assert (silent["Threshold"], silent["ComparisonOperator"]) == (1, "LessThanThreshold")
+    # No invocation leaves no number at all.
+    assert silent["TreatMissingData"] == "breaching"
+    assert (silent["Period"], silent["EvaluationPeriods"], silent["Statistic"]) == (2 * 60 * MINUTES, 1, "Sum")
+
+
 def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_to_people(shipped: Assembly) -> None:
     alarms = [alarm for _, alarm in shipped.of_type("AWS::CloudWatch::Alarm")]
     about = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"].split(":")[-1]) for alarm in alarms}
@@ -225,11 +259,16 @@ def test_dead_letters_failures_of_record_and_workflows_without_an_end_are_told_t
         ("ExecutionsTimedOut", "rwm-prune"),
         ("ExecutionsFailed", "rwm-record-ranges"),
         ("ExecutionsTimedOut", "rwm-record-ranges"),
+        ("Errors", "rwm-watch"),
+        ("Errors", "rwm-publish-pages"),
+        ("Invocations", "rwm-watch"),
     }
     for alarm in alarms:
+        assert alarm["AlarmActions"] == ["arn:aws:sns:eu-central-1:123456789012:rwm-alerts"]
+        if alarm["MetricName"] == "Invocations":
+            continue
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
         assert alarm["TreatMissingData"] == "notBreaching"
-        assert alarm["AlarmActions"] == ["arn:aws:sns:eu-central-1:123456789012:rwm-alerts"]
 
 
 def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembly) -> None:
@@ -239,7 +278,7 @@ def test_the_command_learns_each_repository_as_it_was_validated(shipped: Assembl
     assert set(parameters) == {"/rwm/repositories/alpha", "/rwm/repositories/beta"}
 
 
-@pytest.mark.parametrize("name", ["data", "flows"])
+@pytest.mark.parametrize("name", ["data", "flows", "watch"])
 def test_cfn_lint_finds_nothing(shipped: Assembly, name: str) -> None:
     template = getattr(shipped, name).content
     # CDK names dependencies that a reference implies already.

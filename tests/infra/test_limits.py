@@ -70,6 +70,7 @@ def _largest(*, in_a_bucket: int, given: bool, **more: Any) -> Configuration:
             "downloaders": [_user(950 + number) for number in range(8)],
             "break_glass": _user(999),
             "deployer": "d" * 64,
+            "report_schedule": "cron(0 3 ? * MON-FRI *)",
             "alert_emails": [f"{number:02d}{'e' * 62}@{'d' * 180}.example" for number in range(20)],
             "restore_targets": [f"{number}{'t' * 61}*" for number in range(10)],
             **more,

@@ -166,14 +166,37 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         *("sqs:*", "s3:ListBucketVersions", TELLS_NOBODY),
     ),
     "rwm-restore-workflow": (*NO_SERVICE_MAY, "s3:PutObject", "dynamodb:*", "sqs:*"),
+    # Whoever downloads may start it: it does nothing but to announce, to wait, and to take that back.
+    "rwm-restore-to-directory-workflow": (
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "sqs:*", "states:*", "sns:*"),
+    ),
     "rwm-choose-drill": (*CHECKS_NEVER, "iam:*", "s3:*", TELLS_NOBODY, APPENDS_NOTHING),
     # What it says of a drill is all that it may say of anything.
     "rwm-conclude-drill": (*CHECKS_NEVER, "iam:*", "s3:*"),
     "rwm-drill-workflow": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "sqs:*", TELLS_NOBODY),
     "rwm-drill-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "lambda:*", TELLS_NOBODY),
+    "rwm-watch": (
+        # It looks at tables, at a count of messages and at how prunes ended. What it told is all that it writes.
+        *(*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "lambda:Invoke*"),
+        *("sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteMessage", "sqs:PurgeQueue", "scheduler:*"),
+        *("states:Start*", "states:Stop*", "states:SendTask*", "states:Redrive*", "states:GetExecutionHistory"),
+    ),
+    "rwm-watch-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "states:*", TELLS_NOBODY),
+    # It writes pages, and decides nothing.
+    "rwm-publish-pages": (
+        *CHECKS_NEVER,
+        "iam:*",
+        *READS_NO_OBJECTS,
+        "s3:ListBucketVersions",
+        TELLS_NOBODY,
+        APPENDS_NOTHING,
+    ),
+    "rwm-publish-pages-schedule": (*NO_SERVICE_MAY, *NO_PASSWORDS, "s3:*", "dynamodb:*", "states:*", TELLS_NOBODY),
     "rwm-operator": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*"),
-        *("s3:PutObject", "states:SendTask*", "sqs:*", TELLS_NOBODY),
+        *("s3:PutObject", "states:SendTask*", TELLS_NOBODY),
+        # It deletes dead letters, and puts nothing into any queue, that least of all.
+        *("sqs:Send*", "sqs:*MoveTask*", "sqs:*Queue", "sqs:Set*", "sqs:*Permission", "sqs:ListQueues"),
     ),
     "rwm-downloader": (
         *(*NO_SERVICE_MAY, *LEDGER_WRITES, "secretsmanager:*", "s3:Put*", "s3:DeleteObject*", "s3:ListBucketVersions"),
@@ -245,7 +268,7 @@ def test_an_action_that_aws_does_not_have_is_found(shipped: Assembly) -> None:
 def _with(assembly: Assembly, name: str, statement: dict[str, Any]) -> Assembly:
     """`assembly` with one more statement for `name`."""
     doctored = copy.deepcopy(assembly)
-    for resource in (*doctored.data.resources.values(), *doctored.flows.resources.values()):
+    for resource in (each for template in doctored.templates for each in template.resources.values()):
         properties = resource["Properties"]
         if properties.get("RoleName") == name:
             properties["Policies"][0]["PolicyDocument"]["Statement"].append(statement)
@@ -399,6 +422,7 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
         "extend-retention": "locks",
         "announce-restore": "restoring",
         "conclude-drill": "drill",
+        "watch": "watch",
     }.items():
         assert appending.pop(f"rwm-{step}") == [
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{partitions}#*"]}, **present}
@@ -409,7 +433,7 @@ def test_what_people_and_prunes_decide_by_is_written_by_one_step_each_which_writ
     }
     for conditions in appending.values():
         decides = ["ack#*", "approval#*", "hold#*", "plan#*", "plan-token#*", "prune-lease#*", "restoring#*", "locks#*"]
-        decides.append("drill#*")
+        decides += ["drill#*", "watch#*"]
         assert conditions == [{"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": decides}, **present}]
 
 
@@ -469,6 +493,26 @@ def test_only_collect_chunks_deletes_items_of_the_ledger_and_only_chunks(who: Ma
     ]
 
 
+def test_the_watch_reads_tables_counts_dead_letters_and_asks_how_prunes_ended(who: Mapping[str, Identity]) -> None:
+    watch = who["rwm-watch"]
+    asks = {"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "states:ListExecutions", "states:DescribeExecution"}
+    assert watch.allowed == expand(OWN_LOGS | READS_TABLES | APPENDS | asks)
+    assert watch.resources("dynamodb:GetItem") == {LEDGER}
+    assert watch.resources("dynamodb:Query") == {LEDGER, OPERATIONS}
+    assert watch.resources("dynamodb:PutItem") == {OPERATIONS}
+    assert watch.resources("sqs:GetQueueAttributes") == {_arn("sqs", "rwm-dead-letters")}
+    assert watch.resources("states:ListExecutions") == {_arn("states", "stateMachine:rwm-prune")}
+    assert watch.resources("states:DescribeExecution") == {_arn("states", "execution:rwm-prune:*")}
+
+
+def test_the_page_is_made_of_the_two_tables_and_written_to_its_place(who: Mapping[str, Identity]) -> None:
+    publish = who["rwm-publish-pages"]
+    assert publish.allowed == expand(OWN_LOGS | READS_TABLES | {"s3:PutObject"})
+    assert publish.resources("s3:PutObject") == {f"{RECORDS}/pages/*"}
+    assert publish.resources("dynamodb:GetItem") == {LEDGER}
+    assert publish.resources("dynamodb:Query") == {LEDGER, OPERATIONS}
+
+
 @pytest.mark.parametrize(
     ("step", "action", "target"),
     [
@@ -478,16 +522,19 @@ def test_only_collect_chunks_deletes_items_of_the_ledger_and_only_chunks(who: Ma
         ("prune", "states:StartExecution", _arn("states", "stateMachine:rwm-prune")),
         ("drill", "states:StartExecution", _arn("states", "stateMachine:rwm-drill")),
         ("extend-retention", "lambda:InvokeFunction", _arn("lambda", "function:rwm-extend-retention")),
+        ("watch", "lambda:InvokeFunction", _arn("lambda", "function:rwm-watch")),
+        ("publish-pages", "lambda:InvokeFunction", _arn("lambda", "function:rwm-publish-pages")),
     ],
 )
 def test_a_schedule_starts_its_one_target(who: Mapping[str, Identity], step: str, action: str, target: str) -> None:
+    group = "rwm-watch" if step in ("watch", "publish-pages") else "rwm"
     role = who[f"rwm-{step}-schedule"]
     assert role.allowed == expand([action])
     assert role.resources(action) == {target}
     assert role.trust is not None
     assert role.trust["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
-        "ArnEquals": {"aws:SourceArn": _arn("scheduler", "schedule-group/rwm")},
+        "ArnEquals": {"aws:SourceArn": _arn("scheduler", f"schedule-group/{group}")},
     }
 
 
@@ -703,14 +750,15 @@ STEPS_OF = {
     "prune": ("plan-prune", "ask-approval", "lease-prune", "drop-states", "apply-prune", "verify-prune"),
     "record-ranges": ("list-range", "close-recording"),
     "drill": ("choose-drill", "conclude-drill"),
+    "restore-to-directory": ("announce-restore", "end-restore"),
 }
 PARTS = {
-    **dict.fromkeys(("restore", "check", "record-ranges"), ()),
+    **dict.fromkeys(("restore", "check", "record-ranges", "restore-to-directory"), ()),
     "prune": ("rwm-check",),
     "drill": ("rwm-restore", "rwm-check"),
 }
 """Workflows that one runs as a part of itself."""
-WITHOUT_A_MAP = ("drill",)
+WITHOUT_A_MAP = ("drill", "restore-to-directory")
 
 
 @pytest.mark.parametrize("name", STEPS_OF)
@@ -746,6 +794,8 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         "acknowledge",
         "approve",
         "hold",
+        "publish-pages",
+        "watch",
         *(step for steps in STEPS_OF.values() for step in steps),
     }
     assert services == {
@@ -756,6 +806,8 @@ def test_each_service_role_trusts_one_service(who: Mapping[str, Identity]) -> No
         "rwm-prune-schedule": "scheduler.amazonaws.com",
         "rwm-drill-schedule": "scheduler.amazonaws.com",
         "rwm-extend-retention-schedule": "scheduler.amazonaws.com",
+        "rwm-watch-schedule": "scheduler.amazonaws.com",
+        "rwm-publish-pages-schedule": "scheduler.amazonaws.com",
         **{f"rwm-{workflow}-workflow": "states.amazonaws.com" for workflow in STEPS_OF},
     }
 
@@ -771,12 +823,23 @@ def test_an_operator_starts_record_check_prune_restore_and_drill_and_nothing_els
     }
     workflows = ("rwm-check", "rwm-drill", "rwm-prune", "rwm-restore")
     assert operator.resources("states:StartExecution") == {_arn("states", f"stateMachine:{each}") for each in workflows}
-    followed = {_arn("states", f"execution:{each}:*") for each in workflows}
+    followed = {_arn("states", f"execution:{each}:*") for each in (*workflows, "rwm-restore-to-directory")}
     assert operator.resources("states:DescribeExecution") == operator.resources("states:ListMapRuns") == followed
     assert operator.resources("states:DescribeMapRun") == {_arn("states", f"mapRun:{each}/*") for each in workflows}
-    seen = {f"{RECORDS}/{each}/*" for each in ("heads", "prunes", "restores")}
+    seen = {f"{RECORDS}/{each}/*" for each in ("heads", "pages", "prunes", "restores")}
     assert operator.resources("s3:GetObject") == seen
     assert operator.conditions("s3:ListBucket") == [{"StringLike": {"s3:prefix": "heads/*"}}]
+
+
+def test_an_operator_reads_and_deletes_dead_letters_and_meets_no_other_queue(who: Mapping[str, Identity]) -> None:
+    dead_letters = {_arn("sqs", "rwm-dead-letters")}
+    operator = who["rwm-operator"]
+    may = {action for action in operator.allowed if action.startswith("sqs:")}
+    assert may == expand(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+    )
+    for action in may:
+        assert operator.resources(action) == dead_letters
 
 
 def test_a_downloader_reads_versions_and_states_and_keeps_prunes_away_and_does_nothing_else(
@@ -788,10 +851,14 @@ def test_a_downloader_reads_versions_and_states_and_keeps_prunes_away_and_does_n
     # Where a repository has a KMS key, kms:Decrypt on that key, too; none has one here.
     assert downloader.allowed == expand([*reads, *states])
     assert downloader.resources("s3:GetObjectVersion") == REPOSITORIES
-    assert downloader.resources("states:StartExecution") == {_arn("states", "stateMachine:rwm-restore")}
-    assert downloader.resources("states:DescribeExecution") == {_arn("states", "execution:rwm-restore:*")}
+    assert downloader.resources("states:StartExecution") == {
+        # IAM sees no input: any other workflow would restore to buckets, too.
+        _arn("states", "stateMachine:rwm-restore-to-directory")
+    }
+    own = "execution:rwm-restore-to-directory"
+    assert downloader.resources("states:DescribeExecution") == {_arn("states", f"{own}:*")}
     # Whoever may stop any restore could take away what keeps prunes from another's.
-    assert downloader.resources("states:StopExecution") == {_arn("states", f"execution:rwm-restore:{PREFIX}*")}
+    assert downloader.resources("states:StopExecution") == {_arn("states", f"{own}:{PREFIX}*")}
     assert downloader.trust is not None
     assert downloader.trust["Principal"] == {"AWS": PERSON}
 
@@ -804,7 +871,7 @@ def test_only_an_approver_decides_and_needs_mfa(who: Mapping[str, Identity]) -> 
     reads = ["dynamodb:GetItem", "dynamodb:Query", "ssm:GetParametersByPath", "s3:GetObject", "s3:GetObjectVersion"]
     assert approver.allowed == expand([*reads, "lambda:InvokeFunction"])
     assert approver.resources("lambda:InvokeFunction") == DECIDES
-    assert approver.resources("s3:GetObject") == {f"{RECORDS}/prunes/*"}
+    assert approver.resources("s3:GetObject") == {f"{RECORDS}/prunes/*", f"{RECORDS}/pages/*"}
     calling = [name for name, each in who.items() if DECIDES & each.resources("lambda:InvokeFunction")]
     assert calling == ["rwm-approver"]
     assert approver.trust is not None

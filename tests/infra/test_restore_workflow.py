@@ -47,7 +47,8 @@ STEPS: Answers = {
     "Verify restore": _always(REPORT),
     "End restore": _always({"ended": True}),
 }
-PLAN = ["Begin", "Announce restore", "Where to?", "Plan restore"]
+BEGUN = ["Begin", "Not here?", "Announce restore"]
+PLAN = [*BEGUN, "Where to?", "Plan restore"]
 PLANNED_TO_COPY = [*PLAN, "Only a dry run?"]
 TRIED = [*PLANNED_TO_COPY, "Anything to copy?", "Try target"]
 PLAN_AND_COPY = [*TRIED, "Anything to thaw?", "Copy batches"]
@@ -208,3 +209,19 @@ def test_every_path_leads_through_the_last_step(definition: Definition) -> None:
         if target
     }
     assert reached - before == {"End restore"}
+
+
+@pytest.mark.parametrize("name", ["to-directory-alpha-111111111111-222222222222-1", "to-directory-"])
+def test_a_name_of_the_other_workflow_announces_nothing_and_takes_nothing_back(
+    definition: Definition, name: str
+) -> None:
+    """What is announced under it is asked of the other workflow: there it may be over while this one runs."""
+    restore = Execution(definition, STEPS, name).run(ASKED)
+    assert restore.entered == ["Begin", "Not here?", "Not here"]
+    assert (restore.error, "nothing was announced" in restore.cause) == ("RestoreRefused", True)
+
+
+def test_a_restore_to_a_directory_is_refused_before_it_is_announced(definition: Definition) -> None:
+    restore = _run(definition, asked={"repository": "alpha", "state": STATE, "to": "directory"})
+    assert restore.entered == ["Begin", "Not here?", "Not here"]
+    assert "has a workflow of its own" in restore.cause

@@ -98,7 +98,9 @@ def planted(restore: Definition) -> Definition:
 
 def test_every_workflow_is_without_fault(shipped: Assembly) -> None:
     found = definitions(shipped)
-    assert set(found) == {"rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore"}
+    assert set(found) == {
+        *("rwm-check", "rwm-drill", "rwm-prune", "rwm-record-ranges", "rwm-restore", "rwm-restore-to-directory")
+    }
     assert [(name, fault) for name, definition in found.items() for fault in faults(definition)] == []
 
 
@@ -110,6 +112,7 @@ def test_there_are_expressions_to_compile(shipped: Assembly) -> None:
         "rwm-prune": True,
         "rwm-record-ranges": True,
         "rwm-restore": True,
+        "rwm-restore-to-directory": True,
     }
 
 
@@ -191,6 +194,7 @@ def test_the_map_is_skipped_when_there_is_nothing_to_copy(restore: Definition) -
             },
         ),
         ("rwm-drill", {"Choose drill", "Conclude drill"}),
+        ("rwm-restore-to-directory", {"Announce restore", "End restore"}),
     ],
 )
 def test_every_lambda_call_is_retried_when_lambda_itself_fails(

@@ -2,6 +2,7 @@
 does while a restore is under way, or may be."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from functions.domain.keeping import RestoreUnderWay, Restoring
-from functions.domain.ports import LeaseTaken, NotAnswered
+from functions.domain.ports import LeaseTaken, NotAnswered, UnknownExecution
 from functions.domain.prune.lease import FUNCTION_TIMEOUT, Lease, LeaseHeld
 from functions.domain.prune.plan import VALID_FOR
 from functions.domain.prune.request import PruneRequest
@@ -19,7 +20,7 @@ from functions.domain.repositories import Configuration, Repository
 from functions.domain.values import RepositoryName, StateId
 from functions.prune import lease as step
 from functions.prune.lease import LeaseEnvironment, LeaseFunction, LeasePorts, take_lease
-from functions.storage.holds import DynamoHolds, DynamoLeaseReader
+from functions.storage.holds import DynamoHolds, DynamoLeaseReader, RestoresStatus
 from tests.builders import at
 from tests.fakes.faults import Call, Crash, Hook, KillAt, Moment, nothing
 from tests.fakes.holds import FakeExecutions, FakeHolds, FakeLease
@@ -33,7 +34,7 @@ CONFIGURATION = Configuration(repositories=(Repository(name="alpha", bucket="alp
 
 
 class World:
-    """The lease of alpha, restores of it, and executions of both workflows."""
+    """The lease of alpha, restores of it, and executions of prunes and of restores."""
 
     def __init__(self) -> None:
         self.lease = FakeLease()
@@ -313,9 +314,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoLeaseReader]:
     for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS"):
         monkeypatch.setenv(name, "not asked")
     monkeypatch.setenv("RWM_OPERATIONS", "operations")
-    for name in ("prune", "restore"):
-        workflow = f"arn:aws:states:us-east-1:123456789012:stateMachine:rwm-{name}"
-        monkeypatch.setenv(f"RWM_{name.upper()}_WORKFLOW", workflow)
+    for name, workflow in (("PRUNE", "prune"), ("RESTORE", "restore"), ("DIRECTORY", "restore-to-directory")):
+        machine = f"arn:aws:states:us-east-1:123456789012:stateMachine:rwm-{workflow}"
+        monkeypatch.setenv(f"RWM_{name}_WORKFLOW", machine)
     monkeypatch.setattr(step, "read_bundled", lambda: CONFIGURATION)
     with mock_aws():
         client = boto3.client("dynamodb")
@@ -344,11 +345,43 @@ def test_the_handler_is_wired_to_the_deployed_table(deployed: DynamoLeaseReader)
     assert DynamoHolds(boto3.client("dynamodb"), "operations").of(ALPHA).restores == {"friday"}
 
 
-@pytest.mark.parametrize("missing", ["RWM_PRUNE_WORKFLOW", "RWM_RESTORE_WORKFLOW"])
+def test_each_announced_restore_is_asked_of_the_workflow_that_its_name_tells() -> None:
+    """A name that the other workflow has too says nothing of this one: there it may be over."""
+    others, to_directory = FakeExecutions(), FakeExecutions()
+    status = RestoresStatus(others, to_directory)
+    download = "to-directory-alpha-1"
+    others.ends, to_directory.ends = {"alpha-1": None, download: at(1)}, {"alpha-1": at(1), download: None}
+    assert (status.ended("alpha-1"), status.ended(download)) == (None, None)
+    others.ends, to_directory.ends = {download: at(1)}, {"alpha-1": at(1)}
+    for name in ("alpha-1", download):
+        with pytest.raises(UnknownExecution):
+            status.ended(name)
+
+
+def test_a_download_that_goes_on_stops_a_prune_and_one_that_ended_is_forgotten(world: World) -> None:
+    """Through the step's own decision, with both workflows behind it."""
+    others, to_directory = FakeExecutions(), FakeExecutions()
+    ports = replace(world.ports, restores=RestoresStatus(others, to_directory))
+    download = "to-directory-alpha-1"
+    world.announce(download, None)
+    others.ends, to_directory.ends = {download: at(1)}, {download: None}
+    with pytest.raises(RestoreUnderWay, match="is not over"):
+        take_lease(ALPHA, "monday", "token", ports, at(2))
+    to_directory.ends = {}
+    with pytest.raises(RestoreUnderWay, match="none that Step Functions knows, so it may run"):
+        take_lease(ALPHA, "monday", "token", ports, at(2))
+    to_directory.ends = {download: at(1)}
+    assert take_lease(ALPHA, "monday", "token", ports, at(2)).execution == "monday"
+
+
+WORKFLOWS = ("RWM_PRUNE_WORKFLOW", "RWM_RESTORE_WORKFLOW", "RWM_DIRECTORY_WORKFLOW")
+
+
+@pytest.mark.parametrize("missing", WORKFLOWS)
 def test_without_a_workflows_arn_the_function_stops_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in ("RWM_LEDGER", "RWM_RECORDS", "RWM_ALERTS", "RWM_OPERATIONS"):
         monkeypatch.setenv(name, "a name")
-    for name in {"RWM_PRUNE_WORKFLOW", "RWM_RESTORE_WORKFLOW"} - {missing}:
+    for name in {*WORKFLOWS} - {missing}:
         monkeypatch.setenv(name, "arn:aws:states:us-east-1:123456789012:stateMachine:a-workflow")
     monkeypatch.delenv(missing, raising=False)
     with pytest.raises(ValueError, match=missing):

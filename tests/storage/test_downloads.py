@@ -20,7 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from functions.domain.ports import NotRead
 from functions.domain.values import ObjectVersion, VersionGone
-from functions.storage.downloads import PIECE, ReadRefused, S3Downloads
+from functions.storage.downloads import ReadRefused, S3Downloads
+from functions.storage.wires import PIECE
 from tests.builders import pack, version
 from tests.fakes.faults import Call, CallLog, Crash, Moment
 from tests.fakes.s3 import FakeS3
@@ -47,7 +48,7 @@ def downloads(
         proxies=proxies or {}, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=5
     )
     client = session.client("s3", endpoint_url=endpoint, config=config)
-    made = S3Downloads(session, client, BUCKET, prefix)
+    made = S3Downloads(client, BUCKET, prefix)
     assert made.is_direct is (not proxies)
     if not direct:
         made.use_boto3()

@@ -126,7 +126,8 @@ def test_an_operator_is_told_which_role_may(system: System, tmp_path: Path) -> N
         system.record(NAME)
     answer = system.rwm("restore", NAME, "latest", "--to-directory", str(tmp_path / "restored"), "--with-revoked-keys")
     assert answer.exit_code == 2
-    assert "The role rwm-downloader may (s3:GetObjectVersion" in answer.message
+    assert "may not states:StartExecution" in answer.message
+    assert "The role rwm-downloader may" in answer.message
 
 
 def test_a_dry_run_counts_and_tells_nobody(system: System, tmp_path: Path) -> None:

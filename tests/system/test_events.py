@@ -98,6 +98,27 @@ def test_a_message_delivered_again_after_its_answer_changes_nothing(system: Syst
     assert _recorded(system.states("pestered")) == _recorded(pestered.states)
 
 
+def test_an_operator_sees_why_each_dead_letter_is_one_and_lays_them_to_rest(system: System, pestered: Pestered) -> None:
+    def shown() -> list[dict[str, Any]]:
+        # Whoever looked before has them for half a minute.
+        messages = system.rwm("dead-letters", "pestered").document["messages"]
+        return list(messages) if len(messages) == len(BAD) else []
+
+    found = system.eventually("all dead letters at once", shown)
+    assert {each["id"]: each["repository"] for each in found} == dict.fromkeys(pestered.dead, "pestered")
+    for each in found:
+        assert BAD[pestered.dead[each["id"]]] in each["refused"]
+    states = system.states("pestered")
+    # Nobody can answer them, so that there is nothing to record for them.
+    assert system.rwm("dead-letters", "pestered", "--replay", "--yes").exit_code == 0
+    assert _recorded(system.states("pestered")) == _recorded(states)
+    assert len(shown()) == len(BAD)
+    done = system.rwm("dead-letters", "pestered", "--discard", "--yes")
+    assert done.exit_code == 0
+    assert {each["became"] for each in done.document["messages"]} == {"discarded"}
+    assert system.rwm("dead-letters", "pestered").document["messages"] == []
+
+
 def _recorded(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What record wrote; a check may come to its verdict in between."""
     return [{field: said for field, said in state.items() if field not in {"checked", "good"}} for state in states]

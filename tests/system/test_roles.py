@@ -249,6 +249,26 @@ class Table:
     def write_drill_report(self) -> Any:
         return self._put("drill#by-hand")
 
+    def write_page(self) -> Any:
+        return self.s3.put_object(Bucket=self.records, Key="pages/by-hand.html", Body=b"all is well")
+
+    def read_page(self) -> Any:
+        return self.s3.get_object(Bucket=self.records, Key="pages/pestered.html")
+
+    def start_publishing(self) -> Any:
+        return self._start("publish-pages")
+
+    def write_watch_report(self) -> Any:
+        return self._put("watch#by-hand")
+
+    def count_dead_letters(self) -> Any:
+        queue = self._system.queue_url("rwm-dead-letters")
+        return self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+
+    def list_prunes(self) -> Any:
+        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:rwm-prune"
+        return self.stepfunctions.list_executions(stateMachineArn=machine)
+
     def _put(self, partition: str, table: str = "") -> Any:
         return self.dynamodb.put_item(TableName=table or self.operations, Item=_key(partition, "by-hand"))
 
@@ -385,6 +405,9 @@ class Table:
     def start_choosing(self) -> Any:
         return self._start("choose-drill")
 
+    def start_watching(self) -> Any:
+        return self._start("watch")
+
     def start_concluding_drill(self) -> Any:
         return self._start("conclude-drill")
 
@@ -403,6 +426,10 @@ class Table:
 
     def start_restore(self) -> Any:
         return self._execute("restore", {})
+
+    def start_download(self) -> Any:
+        # The workflow refuses what is not to a directory.
+        return self._execute("restore-to-directory", {})
 
     def start_ranges(self) -> Any:
         return self._execute("record-ranges", {})
@@ -432,7 +459,7 @@ class Table:
         return self._stop("restore")
 
     def stop_download(self) -> Any:
-        return self._stop("restore", "to-directory-none")
+        return self._stop("restore-to-directory", "to-directory-none")
 
     def stop_ranges(self) -> Any:
         return self._stop("record-ranges")
@@ -458,6 +485,17 @@ class Table:
 
     def purge(self) -> Any:
         return self.sqs.purge_queue(QueueUrl=self._system.queue_url("rwm-pestered"))
+
+    def read_dead_letters(self) -> Any:
+        return self.sqs.receive_message(QueueUrl=self._system.queue_url("rwm-dead-letters"), VisibilityTimeout=0)
+
+    def delete_dead_letter(self) -> Any:
+        # Refused or not before anybody looks for the message.
+        queue = self._system.queue_url("rwm-dead-letters")
+        return self.sqs.delete_message_batch(QueueUrl=queue, Entries=[{"Id": "0", "ReceiptHandle": "of nothing"}])
+
+    def send_again(self) -> Any:
+        return self.sqs.send_message(QueueUrl=self._system.queue_url("rwm-pestered"), MessageBody="{}")
 
     def make_key(self) -> Any:
         return self.iam.create_access_key(UserName="rwm-pestered-host")
@@ -514,6 +552,7 @@ NOBODY: tuple[Try, ...] = (
     Table.scan,
     Table.change_function,
     Table.purge,
+    Table.send_again,
     Table.publish,
     Table.make_key,
     Table.put_into_quarantine,
@@ -534,7 +573,7 @@ DECIDE_ON_A_PRUNE = ("plan-prune", "drop-states", "apply-prune")
 READ_OPERATIONS = (
     *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
     *("plan-content", "acknowledge", "ask-approval", "lease-prune", "extend-retention"),
-    *("choose-drill", "conclude-drill", "downloader"),
+    *("choose-drill", "conclude-drill", "downloader", "watch", "publish-pages"),
 )
 LIST = ("record", "list-range", "check-consistent", "plan-prune", "apply-prune", "verify-prune", "extend-retention")
 
@@ -577,7 +616,8 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.read_state: (
         *(*CONCLUDE, *PEOPLE, *DECIDE_ON_A_PRUNE),
         *("collect-chunks", "plan-content", "check-complete", "announce-restore", "plan-restore", "verify-prune"),
-        *("extend-retention", "choose-drill", "downloader", "plan-in-place", "verify-in-place"),
+        *("extend-retention", "choose-drill", "downloader", "plan-in-place", "verify-in-place", "watch"),
+        "publish-pages",
     ),
     Table.write_state: RECORDING,
     Table.change_state: (*RECORDING, "collect-chunks"),
@@ -597,9 +637,16 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.change_lease: ("lease-prune",),
     Table.write_lock_report: ("extend-retention",),
     Table.write_drill_report: ("conclude-drill",),
+    Table.write_page: ("publish-pages",),
+    Table.read_page: PEOPLE,
+    Table.start_publishing: ("publish-pages-schedule",),
+    Table.write_watch_report: ("watch",),
+    Table.count_dead_letters: ("watch", "operator"),
+    Table.list_prunes: ("watch",),
+    Table.start_watching: ("watch-schedule",),
     Table.write_verdict: (*CONCLUDE, "verify-restore", "verify-in-place", "verify-prune"),
     Table.write_acknowledgement: ("acknowledge",),
-    Table.tell: (*CONCLUDE, "ask-approval", "verify-prune", "extend-retention", "conclude-drill"),
+    Table.tell: (*CONCLUDE, "ask-approval", "verify-prune", "extend-retention", "conclude-drill", "watch"),
     Table.wake_prune: ("approve", "ask-approval"),
     Table.end_prune: ("approve", "ask-approval"),
     Table.start_record: ("record-schedule", "check-workflow", "restore-workflow", "operator"),
@@ -620,22 +667,25 @@ ONLY: dict[Try, tuple[str, ...]] = {
     Table.start_thawing: ("restore-workflow",),
     Table.start_copy: ("restore-workflow",),
     Table.start_putting_back: ("restore-workflow",),
-    Table.start_ending: ("restore-workflow",),
+    Table.start_ending: ("restore-workflow", "restore-to-directory-workflow"),
     Table.start_choosing: ("drill-workflow",),
     Table.start_concluding_drill: ("drill-workflow",),
     Table.start_listing: ("record-ranges-workflow",),
     Table.start_closing: ("record-ranges-workflow",),
     Table.start_collect: ("collect-chunks-schedule",),
+    Table.read_dead_letters: ("operator",),
+    Table.delete_dead_letter: ("operator",),
     Table.start_check: ("check-schedule", "operator", "check-workflow", "prune-workflow", "drill-workflow"),
     Table.start_prune: ("prune-schedule", "operator", "prune-workflow"),
-    Table.start_restore: ("operator", "downloader", "restore-workflow", "drill-workflow"),
+    Table.start_restore: ("operator", "restore-workflow", "drill-workflow"),
+    Table.start_download: ("downloader",),
     Table.start_drill: ("drill-schedule", "operator"),
     Table.start_ranges: ("record", "record-ranges-workflow"),
     # A Distributed Map starts and stops its children, which are executions of its own workflow.
     Table.stop_check: ("check-workflow", "prune-workflow", "drill-workflow"),
     Table.stop_prune: ("prune-workflow",),
     Table.stop_restore: ("restore-workflow", "drill-workflow"),
-    Table.stop_download: ("restore-workflow", "drill-workflow", "downloader"),
+    Table.stop_download: ("downloader",),
     Table.stop_ranges: ("record-ranges-workflow",),
 }
 
@@ -659,6 +709,8 @@ HARMLESS: tuple[Try, ...] = (
     *(Table.write_drill_report, Table.list_drills, Table.start_drill),
     *(Table.delete_hold, Table.delete_approval, Table.delete_lease, Table.delete_restore_under_way),
     *(Table.unmark_dropped, Table.start_prune, Table.start_approve, Table.start_hold, Table.start_applying),
+    *(Table.read_dead_letters, Table.delete_dead_letter),
+    *(Table.write_watch_report, Table.count_dead_letters, Table.list_prunes),
 )
 """Somebody who may do everything can make these calls and harms nothing."""
 
@@ -678,6 +730,9 @@ def token(system: System, begun: Begun) -> str:
     system.put("pestered", {"data/precious": b"x"})
     if not system.states("pestered"):
         system.record("pestered")
+    asked = json.dumps({"reason": "operator"})
+    answer = system.client("lambda").invoke(FunctionName="rwm-publish-pages", Payload=asked)
+    assert "FunctionError" not in answer, answer["Payload"].read()
     return begun.pruned.result().tokens[0]
 
 
@@ -718,6 +773,7 @@ def test_the_forbidden_calls_would_work_for_somebody(system: System, token: str)
         (Table.write_anchor, "rwm-record"),
         (Table.tell, "rwm-record"),
         (Table.write_part, "rwm-list-range"),
+        (Table.write_page, "rwm-publish-pages"),
         (Table.write_for_drill, "rwm-copy-batch"),
     ],
 )

@@ -32,6 +32,10 @@ ExecutionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@!-]{0,
 """Of an execution of the restore workflow. It becomes a part of keys."""
 
 
+TO_DIRECTORY = "to-directory-"
+"""How the names of executions begin that keep prunes away from a download. All of one workflow do, and none of any
+other: so an announcement says by its name which workflow is to be asked whether it is over."""
+
 Tier = Literal["Expedited", "Standard", "Bulk"]
 """How fast S3 brings objects back from an archive class: minutes, hours, or up to two days; the slower, the cheaper."""
 
