@@ -126,7 +126,8 @@ def test_the_lease_is_taken_by_its_step_alone_which_looks_only_at_prunes_and_res
     operations = {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     assert lease.allowed == expand(OWN_LOGS | operations | {"states:DescribeExecution"})
     assert lease.resources("states:DescribeExecution") == {
-        f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-{workflow}:*" for workflow in ("prune", "restore")
+        f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rwm-{workflow}:*"
+        for workflow in ("prune", "restore", "restore-to-directory")
     }
     for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
         assert lease.conditions(action) == [_only("prune-lease#*")]

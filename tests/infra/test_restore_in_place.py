@@ -62,7 +62,7 @@ STEPS: Answers = {
     "Verify in place": _always(REPORT),
     "End restore": _always({"ended": True}),
 }
-BEGUN = ["Begin", "Announce restore", "Where to?", "Begin in place"]
+BEGUN = ["Begin", "Not here?", "Announce restore", "Where to?", "Begin in place"]
 PRESENT = ["Record present", "Is present recorded?"]
 PLAN = ["Plan in place", "Only foreseen?"]
 PUT = ["Anything to put back?", "Put batches back", "Put back"]
