@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant, StaleMutant, read_mutants
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("cli", "functions", "infra", "tests", "local", "docs", "app.py", "cdk.json", "pyproject.toml")
+NEEDED = ("cli", "functions", "host", "infra", "tests", "local", "docs", "app.py", "cdk.json", "pyproject.toml")
 """What the tests import. Without local/.venv the contract suite leaves the embedded AWS off."""
 AT_ONCE = 2
 LONGEST = 180

@@ -21,7 +21,7 @@ class Mutant(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     breaks: Annotated[str, Field(min_length=2)]
     """The promise (P1 to P7 of docs/design.md) and what an attacker or a crash would gain."""
-    file: Annotated[str, Field(pattern=r"^(cli|functions|infra)/.*\.py$")]
+    file: Annotated[str, Field(pattern=r"^((cli|functions|infra)/.*\.py|host/rwm-[a-z]+)$")]
     old: Annotated[str, Field(min_length=1)]
     """Exactly as it stands in `file`, once."""
     new: str
@@ -39,7 +39,9 @@ class Mutant(BaseModel):
             raise StaleMutant(f"{self.name}: there is no {', '.join(missing)}")
         mutated = text.replace(self.old, self.new)
         try:
-            compile(mutated, self.file, "exec")
+            # What a host runs is a script of the shell.
+            if self.file.endswith(".py"):
+                compile(mutated, self.file, "exec")
         except SyntaxError as error:
             raise StaleMutant(f"{self.name}: what it makes of {self.file} is no Python: {error}") from error
         return mutated
