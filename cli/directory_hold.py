@@ -25,8 +25,6 @@ from cli.restore_options import UNDONE, Asked
 from functions.domain.restore.request import TO_DIRECTORY, RestoreRequest
 from functions.storage.aws import error_code
 
-PREFIX = TO_DIRECTORY
-"""Of the names of these executions, and of no others (infra/restore_to_directory.py)."""
 _MOST_NAMES = 100
 """Restores of one state to one directory within the 90 days that Step Functions remembers a name."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
@@ -79,7 +77,7 @@ def hold(deployment: Deployment, asked: Asked, directory: Path) -> DirectoryHold
 def name_for(asked: Asked, directory: Path, number: int) -> str:
     """The name of the execution: at most 80 characters."""
     place = hashlib.sha256(f"rwm directory 1\0{platform.node()}\0{directory.resolve()}".encode()).hexdigest()
-    return f"{PREFIX}{asked.repository.name}-{asked.header.id[:12]}-{place[:12]}-{number}"
+    return f"{TO_DIRECTORY}{asked.repository.name}-{asked.header.id[:12]}-{place[:12]}-{number}"
 
 
 def _started(deployment: Deployment, asked: Asked, directory: Path) -> str:

@@ -23,7 +23,7 @@ from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
-from infra.schedule import schedule, scheduler_role
+from infra.schedule import invokes, schedule, scheduler_role
 
 
 class Locks(Construct):
@@ -51,14 +51,7 @@ class Locks(Construct):
             timeout=cdk.Duration.minutes(15),
             memory_mb=2048,
         )
-        role = scheduler_role(
-            self,
-            "extend-retention",
-            arns,
-            may=allow(
-                "lambda:InvokeFunction", on=arns.function("extend-retention"), because="the schedule's one target"
-            ),
-        )
+        role = scheduler_role(self, "extend-retention", arns, may=invokes("extend-retention", arns))
         for repository in arns.configuration.repositories:
             if repository.lock_schedule is None:
                 continue

@@ -10,7 +10,7 @@ from infra.alerts import EVERY, alarm
 from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow
-from infra.schedule import schedule, scheduler_role
+from infra.schedule import invokes, schedule, scheduler_role
 
 STEP = "publish-pages"
 
@@ -53,7 +53,7 @@ class Page(Construct):
                 self,
                 STEP,
                 arns,
-                may=allow("lambda:InvokeFunction", on=arns.function(STEP), because="the schedule's one target"),
+                may=invokes(STEP, arns),
                 group=arns.watch_schedule_group,
             ),
             event={"reason": "schedule"},

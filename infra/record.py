@@ -29,7 +29,7 @@ from infra.arns import Arns
 from infra.functions import Step
 from infra.permission import Permission, allow, by_tens
 from infra.record_ranges import RangedRecording
-from infra.schedule import schedule, scheduler_role
+from infra.schedule import invokes, schedule, scheduler_role
 
 RECORD_TIMEOUT = cdk.Duration.minutes(15)
 VISIBILITY = cdk.Duration.minutes(16)
@@ -117,7 +117,7 @@ class Recording(Construct):
 
     def _schedules(self, arns: Arns) -> scheduler.CfnScheduleGroup:
         group = scheduler.CfnScheduleGroup(self, "Schedules", name=arns.names.schedule_group)
-        by_record = scheduler_role(self, "record", arns, may=_invoke("record", arns))
+        by_record = scheduler_role(self, "record", arns, may=invokes("record", arns))
         for repository in arns.configuration.repositories:
             schedule(
                 self,
@@ -136,7 +136,7 @@ class Recording(Construct):
             name="_collect-chunks",
             expression="rate(1 day)",
             target=self.collect_chunks.function.function_arn,
-            role=scheduler_role(self, "collect-chunks", arns, may=_invoke("collect-chunks", arns)),
+            role=scheduler_role(self, "collect-chunks", arns, may=invokes("collect-chunks", arns)),
             event={},
             group=group,
         )
@@ -159,10 +159,6 @@ class Recording(Construct):
             "What to do: docs/operations.md#record-failed",
             arns=arns,
         )
-
-
-def _invoke(step: str, arns: Arns) -> Permission:
-    return allow("lambda:InvokeFunction", on=arns.function(step), because="the schedule's one target")
 
 
 def queue_policy(repository: Repository, arns: Arns) -> dict[str, object]:

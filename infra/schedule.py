@@ -13,6 +13,8 @@ from infra.arns import Arns
 from infra.permission import Permission, allow
 from infra.policy import make_role
 
+_ONE_TARGET = "the schedule's one target"
+
 
 def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission, group: str | None = None) -> iam.IRole:
     """Lets the schedules of `group`, an ARN, do the one thing that they `may`, which `step` names.
@@ -32,6 +34,11 @@ def scheduler_role(scope: Construct, step: str, arns: Arns, *, may: Permission, 
     )
 
 
+def invokes(step: str, arns: Arns) -> Permission:
+    """What the schedules of a function may."""
+    return allow("lambda:InvokeFunction", on=arns.function(step), because=_ONE_TARGET)
+
+
 def schedule_workflow(
     scope: Construct,
     step: str,
@@ -48,7 +55,7 @@ def schedule_workflow(
         scope,
         step,
         arns,
-        may=allow("states:StartExecution", on=arns.state_machine(name), because="the schedule's one target"),
+        may=allow("states:StartExecution", on=arns.state_machine(name), because=_ONE_TARGET),
     )
     for repository, expression, event in each:
         schedule(

@@ -36,6 +36,9 @@ _WORST_FIRST = {Severity.FAIL: 0, Severity.HOLD: 1, Severity.NOTE: 2}
 
 BY_RECORD = "record"
 """Who judged a state as it was recorded. No execution may have this name."""
+NEWEST_SNAPSHOT = "newest_snapshot"
+"""Among the figures of the verdict that record writes: when the newest snapshot file that is listed was written, hidden
+since or not, in whole seconds since 1970 on S3's clock. A state without a snapshot has none."""
 
 
 class CheckLevel(StrEnum):

@@ -41,8 +41,7 @@ from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.state import StateHeader
 from functions.domain.values import Finding, ObjectKey, ObjectVersion, RepositoryName, StateId, VersionId
-from functions.domain.verdict import BY_RECORD, CheckLevel, Verdict, conclude, news
-from functions.domain.watch.facts import NEWEST_SNAPSHOT
+from functions.domain.verdict import BY_RECORD, NEWEST_SNAPSHOT, CheckLevel, Verdict, conclude, news
 
 
 @dataclass(frozen=True, slots=True)

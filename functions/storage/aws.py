@@ -19,6 +19,8 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+NO_VERSION = frozenset({"NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405"})
+"""S3's words for a version that is not there to be read. MethodNotAllowed: it is a delete marker."""
 _PASSING = frozenset(
     {
         "ConditionalRequestConflict",

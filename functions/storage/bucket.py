@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from functions.domain.values import ObjectKey, VersionGone, VersionId, Versioning, VersioningSeen, whole_second
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,8 +42,6 @@ class S3BucketConfiguration:
         return answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
 
 
-_GONE = ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405")
-"""MethodNotAllowed: the version is a delete marker."""
 _BEYOND = ("InvalidRange", "416")
 
 
@@ -59,7 +57,7 @@ class S3PinnedReader:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key_prefix + key, VersionId=version_id)
         except ClientError as error:
-            if error_code(error) in _GONE:
+            if error_code(error) in NO_VERSION:
                 raise VersionGone(f"{key} version {version_id} no longer exists") from error
             raise
         return answer["Body"].iter_chunks(PIECE)
@@ -85,7 +83,7 @@ class S3RangedReader:
                 Range=f"bytes={offset}-{offset + length - 1}",
             )
         except ClientError as error:
-            if error_code(error) in _GONE:
+            if error_code(error) in NO_VERSION:
                 raise VersionGone(f"{key} version {version_id} no longer exists") from error
             if error_code(error) in _BEYOND:
                 return b""

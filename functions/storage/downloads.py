@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.domain.ports import NotRead
 from functions.domain.values import ObjectKey, ObjectVersion, VersionGone
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 from functions.storage.signing import Unsignable
 from functions.storage.wires import PIECE, Answer, version_query, wires_to
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _OK = 200
-_GONE = ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405")
-"""MethodNotAllowed: the version is a delete marker."""
 _DENIED = ("AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
 _FINAL = (*_DENIED, "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException", "NoSuchBucket")
 
@@ -113,7 +111,7 @@ class S3Downloads:
 
 def _meaning(error: ClientError, key: ObjectKey) -> Exception:
     code = error_code(error)
-    if code in _GONE:
+    if code in NO_VERSION:
         return VersionGone(f"the version of {key} that the state pins no longer exists")
     if code in _FINAL:
         return ReadRefused(code, str(error.response.get("Error", {}).get("Message", "")))

@@ -20,14 +20,12 @@ from functions.domain.locks.report import LockReport
 from functions.domain.locks.rules import GOVERNANCE, Lock
 from functions.domain.ports import LockRefused
 from functions.domain.values import ObjectKey, RepositoryName, VersionGone, VersionId, whole_second
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-_GONE = ("NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405")
-"""MethodNotAllowed: the version is a delete marker."""
 NO_LOCK = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
 """The second is Ceph's; AWS says it of a bucket only."""
 
@@ -73,7 +71,7 @@ class S3Retentions:
 def refused(error: ClientError) -> Exception:
     """VersionGone, or LockRefused."""
     code = error_code(error)
-    if code in _GONE:
+    if code in NO_VERSION:
         return VersionGone("a version is no longer there")
     return LockRefused(code or "no error code")
 

@@ -11,7 +11,7 @@ from functions.domain.ports import Archived, TargetDenied
 from functions.domain.restore.current import NOTHING, Current
 from functions.domain.restore.target import ARCHIVE_CLASSES, LARGEST_COPY
 from functions.domain.values import ObjectKey, ObjectVersion, VersionGone, VersionId
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 from functions.storage.checksums import whole_sha256
 from functions.storage.target import Copying, S3VersionCopier
 from functions.storage.thawing import FROZEN
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 _NOTHING = frozenset({"404", "NoSuchKey", "NotFound"})
-_GONE = frozenset({"NoSuchVersion", "NoSuchKey", "404", "MethodNotAllowed", "405"})
 
 
 class S3CurrentReader:
@@ -82,10 +81,10 @@ class S3VersionReturner:
                     StorageClass=_class_of(version),
                 )
         except ClientError as error:
-            message = str(error.response.get("Error", {}).get("Message", ""))
-            if error_code(error) in _GONE or (error_code(error) == "InvalidRequest" and "delete marker" in message):
+            code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
+            if code in NO_VERSION or (code == "InvalidRequest" and "delete marker" in message):
                 raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
-            if error_code(error) == FROZEN:
+            if code == FROZEN:
                 raise Archived(f"{version.key} lies in an archive class") from error
             raise
         if not (version_id := answer.get("VersionId")):

@@ -16,7 +16,7 @@ from functions.domain.locks.rules import GOVERNANCE
 from functions.domain.ports import Archived, TargetChanged, TargetDenied, TargetGone, TargetLock, TargetMissing
 from functions.domain.restore.target import LARGEST_COPY, part_size
 from functions.domain.values import NULL_VERSION, Digest, ObjectKey, ObjectVersion, VersionGone, VersionId, zulu
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 from functions.storage.bucket import PIECE
 from functions.storage.checksums import whole_sha256
 from functions.storage.direct import Direct, copy_source
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "MethodNotAllowed"})
-_NO_VERSION = frozenset({"NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405"})
 """MethodNotAllowed: the version is a delete marker."""
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 _TOO_SHORT = frozenset({"InvalidRange", "416"})
@@ -384,7 +383,7 @@ def _of_the_source(version: ObjectVersion) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error_code(error) in _NO_VERSION or _is_of_a_marker(error):
+        if error_code(error) in NO_VERSION or _is_of_a_marker(error):
             raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
         if error_code(error) == FROZEN:
             raise Archived(f"{version.key} lies in an archive class") from error

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from functions.domain.ports import Archived, Thaw, ThawRefused
 from functions.domain.restore.request import Tier
 from functions.domain.values import ObjectKey, ObjectVersion, VersionGone, VersionId
-from functions.storage.aws import error_code
+from functions.storage.aws import NO_VERSION, error_code
 from functions.storage.bucket import S3PinnedReader
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ FROZEN = "InvalidObjectState"
 KEPT_DAYS = 7
 """How long S3 keeps what it brought back: a restore lasts no longer."""
 _TIERING = "INTELLIGENT_TIERING"
-_GONE = frozenset({"NoSuchVersion", "NoSuchKey", "MethodNotAllowed", "404", "405"})
 
 
 class S3Thawer:
@@ -55,7 +54,7 @@ class S3Thawer:
             return Thaw.UNDER_WAY
         if code == FROZEN:
             return Thaw.NOT_ARCHIVED
-        if code in _GONE:
+        if code in NO_VERSION:
             raise VersionGone(f"{version.key} version {version.version_id} no longer exists") from error
         if code == "GlacierExpeditedRetrievalNotAvailable":
             raise ThawRefused("S3 has no capacity for Expedited now; ask again with --thaw Standard") from error

@@ -27,6 +27,7 @@ from functions.domain.watch.decide import WatchReport
 from functions.domain.watch.facts import PostureFinding, Prune
 from functions.storage import queries
 from functions.storage.aws import error_code
+from functions.storage.holds import ENDED
 from functions.storage.operations import DynamoPostureHistory
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _asked(document: str | None) -> dict[str, Any]:
 
 
 def _prune(execution: "DescribeExecutionOutputTypeDef") -> Prune:
-    ended = execution.get("stopDate") if execution["status"] not in ("RUNNING", "PENDING_REDRIVE") else None
+    ended = execution.get("stopDate") if execution["status"] in ENDED else None
     return Prune(
         execution=execution["name"],
         status=execution["status"],

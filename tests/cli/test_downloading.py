@@ -17,14 +17,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cli.directory_hold import PREFIX, name_for
+from cli.directory_hold import name_for
 from cli.fetching import Progress
 from cli.restore_options import Asked
 from cli.views.downloading import DownloadWatcher
 from cli.views.screen import Screen
 from functions.domain.content.results import Sight
 from functions.domain.restore.directory import DirectoryReport, partial_name
-from functions.domain.restore.request import RestoreRequest
+from functions.domain.restore.request import TO_DIRECTORY, RestoreRequest
 from functions.domain.state import StateHeader
 from functions.domain.values import Digest, ObjectKey, ObjectVersion, VersionId, zulu
 from functions.storage.content import DynamoFirstSights
@@ -471,7 +471,7 @@ class TestHold:
         request = RestoreRequest(repository="alpha", state=scene.state.id, to="directory")
         asked = Asked(ALPHA, scene.state, request, scene.place)
         name = name_for(asked, scene.place, 7)
-        assert name.startswith(f"{PREFIX}alpha-{scene.state.id[:12]}-")
+        assert name.startswith(f"{TO_DIRECTORY}alpha-{scene.state.id[:12]}-")
         assert name.endswith("-7")
         assert not any(part in name for part in scene.place.parts[1:] if part != "alpha")
         assert (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.directory_hold import PREFIX
 from functions.configuration import read_toml
+from functions.domain.restore.request import TO_DIRECTORY
 from infra import permissions_page
 from infra.alerts import TELLERS
 from infra.deployment import compose
@@ -858,7 +858,7 @@ def test_a_downloader_reads_versions_and_states_and_keeps_prunes_away_and_does_n
     own = "execution:rwm-restore-to-directory"
     assert downloader.resources("states:DescribeExecution") == {_arn("states", f"{own}:*")}
     # Whoever may stop any restore could take away what keeps prunes from another's.
-    assert downloader.resources("states:StopExecution") == {_arn("states", f"{own}:{PREFIX}*")}
+    assert downloader.resources("states:StopExecution") == {_arn("states", f"{own}:{TO_DIRECTORY}*")}
     assert downloader.trust is not None
     assert downloader.trust["Principal"] == {"AWS": PERSON}
 

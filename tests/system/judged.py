@@ -3,12 +3,11 @@
 Each is a scene in a thread of its own. People type the real `rwm`; what it said is looked at afterwards.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.embedded import ACCOUNT, REGION
+from tests.system.subscription import Subscription
 from tests.system.system import PASSWORD, Answer, System, done
 
 Item = dict[str, Any]
@@ -184,30 +183,11 @@ class Notices:
     """Somebody who subscribed to what is told of a repository."""
 
     def __init__(self, system: System, name: str) -> None:
-        self._sqs = system.client("sqs")
-        queue = f"told-of-{name}"
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
-        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{system.names.alerts}"
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._url = self._sqs.create_queue(QueueName=queue, Attributes={"Policy": policy})["QueueUrl"]
-        wanted = {"FilterPolicy": json.dumps({"repository": [name]})}
-        system.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=wanted)
+        self._subscription = Subscription(system, name, "told-of")
 
     def told(self) -> list[Item]:
         """What was told since the last time; a state is recorded after it was told of."""
-        found: list[Item] = []
-        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return self._subscription.arrived()
 
 
 def _password(system: System, name: str) -> str:

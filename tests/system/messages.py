@@ -25,6 +25,7 @@ from local.embedded import ACCOUNT, REGION
 from tests.domain.locks.reports import lock_report
 from tests.domain.test_notices import a_plan
 from tests.drill.reports import CHOSEN, drill, restored
+from tests.system.subscription import Subscription
 from tests.system.system import System, done, repository_of
 
 WATCHED, TOLD = "watched", "notified"
@@ -68,32 +69,19 @@ class Inbox:
     """Somebody who subscribed to all that is told of one repository, or of all together."""
 
     def __init__(self, system: System, name: str) -> None:
-        self._sqs = system.client("sqs")
-        queue = f"reads-of-{'all' if name == EVERY_REPOSITORY else name}"
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
-        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{system.names.alerts}"
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._url = self._sqs.create_queue(QueueName=queue, Attributes={"Policy": policy})["QueueUrl"]
-        wanted = {"FilterPolicy": json.dumps({"repository": [name]})}
-        system.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=wanted)
+        self._subscription = Subscription(system, name, "reads-of")
         self.arrived: list[Message] = []
 
     def look(self) -> list[Message]:
         """What came since the last time."""
-        found: list[Message] = []
-        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                body = json.loads(message["Body"])
-                attributes = {key: each["Value"] for key, each in body["MessageAttributes"].items()}
-                found.append(Message(body["Subject"], body["Message"], attributes))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        found = [
+            Message(
+                each["Subject"],
+                each["Message"],
+                {key: attribute["Value"] for key, attribute in each["MessageAttributes"].items()},
+            )
+            for each in self._subscription.arrived()
+        ]
         self.arrived += found
         return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.directory_hold import PREFIX
+from functions.domain.restore.request import TO_DIRECTORY
 from tests.system.people import People
 from tests.system.system import LEADS_ELSEWHERE, PASSWORD, System
 
@@ -74,7 +74,7 @@ def test_a_state_that_maintenance_has_hidden_becomes_a_directory_and_no_prune_co
         people.moment(lambda: any(place.rglob("data/*/*")))
         (announced,) = people.under_way()
         typed.send_signal(signal.SIGKILL)
-    assert announced.startswith(f"{PREFIX}{NAME}-{both[:12]}-")
+    assert announced.startswith(f"{TO_DIRECTORY}{NAME}-{both[:12]}-")
     assert str(place) not in announced
 
     # The machine is gone, and nobody has said so: prunes stay away.

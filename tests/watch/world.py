@@ -8,8 +8,7 @@ from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
 from functions.domain.state import Cause, ChunkSet, StateHeader, describe
 from functions.domain.values import AttemptId, Digest, RepositoryName
-from functions.domain.verdict import CheckLevel, Judged
-from functions.domain.watch.facts import NEWEST_SNAPSHOT
+from functions.domain.verdict import NEWEST_SNAPSHOT, CheckLevel, Judged
 from functions.watch.watch import Watched, WatchPorts, watch
 from tests.builders import NOON, listing, named, pack, version
 from tests.cuts import take_cut

@@ -15,11 +15,8 @@ from functions.domain.prune.approval import Approval, ShelvedPlan
 from functions.domain.restore.drill import DrillReport
 from functions.domain.state import StateHeader
 from functions.domain.values import Severity, StateId
-from functions.domain.verdict import CheckLevel, Verdict
+from functions.domain.verdict import NEWEST_SNAPSHOT, CheckLevel, Verdict
 
-NEWEST_SNAPSHOT = "newest_snapshot"
-"""Among the figures of the verdict that record writes: when the newest snapshot file that is listed was written, hidden
-since or not, in whole seconds since 1970 on S3's clock. A state without a snapshot has none."""
 MOST_HEADERS = 20
 """Of the newest states: enough to see whether backups keep ending incomplete."""
 MOST_VERDICTS = 500

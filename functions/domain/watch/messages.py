@@ -83,6 +83,13 @@ def _commands(*commands: str) -> Callable[[str, Condition | KeptCondition], tupl
     return lambda repository, _condition: tuple(f"rwm {command} {repository}" for command in commands)
 
 
+_A_PLAN_WAITS = Words(
+    meaning="without an approver nothing is deleted, and the next prune draws a new plan.",
+    to_do="look at the plan, and then, as an approver, approve or reject it.",
+    commands=_plan,
+    page="operations.md#approve",
+)
+
 WORDS: dict[NoticeKind, Words] = {
     NoticeKind.FINDINGS: Words(
         meaning=f"a {Severity.FAIL} stops every prune, a {Severity.HOLD} lets it wait for an approver, until this is "
@@ -104,18 +111,8 @@ WORDS: dict[NoticeKind, Words] = {
         commands=_commands("locks"),
         page="operations.md#locks-lapse",
     ),
-    NoticeKind.APPROVAL: Words(
-        meaning="without an approver nothing is deleted, and the next prune draws a new plan.",
-        to_do="look at the plan, and then, as an approver, approve or reject it.",
-        commands=_plan,
-        page="operations.md#approve",
-    ),
-    NoticeKind.APPROVAL_REMINDER: Words(
-        meaning="without an approver nothing is deleted, and the next prune draws a new plan.",
-        to_do="look at the plan, and then, as an approver, approve or reject it.",
-        commands=_plan,
-        page="operations.md#approve",
-    ),
+    NoticeKind.APPROVAL: _A_PLAN_WAITS,
+    NoticeKind.APPROVAL_REMINDER: _A_PLAN_WAITS,
     NoticeKind.PRUNE: Words(
         meaning="what no kept state needs is not deleted, and goes on to cost. But for PruneHarmed, every kept state "
         "is as it was.",

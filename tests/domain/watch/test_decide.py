@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from functions.domain.notices import NoticeKind
 from functions.domain.values import Severity
-from functions.domain.verdict import CheckLevel
+from functions.domain.verdict import NEWEST_SNAPSHOT, CheckLevel
 from functions.domain.watch.decide import MOST_OPEN, WatchReport, look_at, look_at_deployment
-from functions.domain.watch.facts import NEWEST_SNAPSHOT, Unread, Verdicts, newest_of_each_level
+from functions.domain.watch.facts import Unread, Verdicts, newest_of_each_level
 from tests.builders import NOON
 from tests.domain.judging import FAIL, HOLD, judge
 from tests.notices.examples import ALIEN, LATER, REPOSITORY, facts
