@@ -197,8 +197,29 @@ def test_locks_are_looked_after_daily_unless_they_last_too_short_for_it(tmp_path
     assert schedule("") == schedule("lock_days = 3") == "rate(1 day)"
     assert schedule("lock_days = 2") == schedule("lock_days = 1") == "rate(6 hours)"
     assert schedule('lock_days = 1\nlock_schedule = "rate(1 hour)"') == "rate(1 hour)"
-    assert schedule('lock_days = 1\nlock_schedule = "cron(0 3 * * ? *)"') == "cron(0 3 * * ? *)", "not to be compared"
+    assert schedule('lock_days = 1\nlock_schedule = "cron(0 0/6 * * ? *)"') == "cron(0 0/6 * * ? *)"
     assert schedule('lock_schedule = "never"') is None
+
+
+@pytest.mark.parametrize(
+    "schedule", ["rate(7 days)", "cron(0 3 ? * MON *)", "cron(0 3 1,8,15 * ? *)", "cron(0 3 * * ? 2026)"]
+)
+def test_locks_that_would_end_before_upkeep_comes_are_refused(tmp_path: Path, schedule: str) -> None:
+    said = refused(tmp_path, f'[repositories.alpha]\nbucket = "backups"\nlock_schedule = "{schedule}"')
+    assert f"lock_schedule is {schedule}; it must come more often than every 7d, half of lock_days" in said
+
+
+@pytest.mark.parametrize("schedule", ["rate(35 days)", "cron(0 3 1 1/3 ? *)", "cron(0 3 1 * ? 2026)"])
+def test_drills_that_would_always_be_overdue_are_refused(tmp_path: Path, schedule: str) -> None:
+    said = refused(tmp_path, f'[repositories.alpha]\nbucket = "backups"\ndrill_schedule = "{schedule}"')
+    assert f"drill_schedule is {schedule}; it must come more often than every 35d, which is max_drill_age" in said
+    monthly = '[repositories.alpha]\nbucket = "backups"\ndrill_schedule = "cron(0 3 1 * ? *)"'
+    assert read(tmp_path, monthly).repositories[0].drill_schedule == "cron(0 3 1 * ? *)"
+
+
+def test_a_cron_expression_that_aws_would_refuse_is_refused_before_it_is_deployed(tmp_path: Path) -> None:
+    said = refused(tmp_path, '[repositories.alpha]\nbucket = "backups"\nprune_schedule = "cron(0 3 * * * *)"')
+    assert 'exactly one of day of month and day of week is "?"' in said
 
 
 def test_a_schedule_that_is_turned_off_stays_so_in_the_bundle(tmp_path: Path) -> None:
@@ -212,9 +233,10 @@ def test_a_schedule_that_is_turned_off_stays_so_in_the_bundle(tmp_path: Path) ->
     assert (repository.lock_schedule, repository.prune_schedule, repository.max_backup_age) == (None, None, None)
 
 
-@pytest.mark.parametrize("schedule", ["rate(13 hours)", "cron(0 * * * ? *)", "hourly"])
-def test_how_often_the_watch_looks_has_to_be_known_and_at_least_twice_a_day(tmp_path: Path, schedule: str) -> None:
+@pytest.mark.parametrize("schedule", ["rate(13 hours)", "cron(0 3 * * ? *)", "hourly"])
+def test_the_watch_looks_at_least_twice_a_day(tmp_path: Path, schedule: str) -> None:
     """The alarm that tells of its silence goes by it."""
     text = f'watch_schedule = "{schedule}"\n[repositories.alpha]\nbucket = "backups"\n'
     assert "rate(1" in refused(tmp_path, text)
-    assert read(tmp_path, text.replace(schedule, "rate(30 minutes)")).watch_interval == timedelta(minutes=30)
+    for often in ("rate(30 minutes)", "cron(0/30 * * * ? *)"):
+        assert read(tmp_path, text.replace(schedule, often)).watch_interval == timedelta(minutes=30)

@@ -18,12 +18,12 @@ from pydantic import Field
 from functions.domain.documents import Part
 from functions.domain.pack_size import MIB
 from functions.domain.page.survey import Survey
-from functions.domain.repositories import Repository, rate_of
+from functions.domain.repositories import Repository
 from functions.domain.restic import FileType
+from functions.domain.schedules import MONTH, read_schedule
 from functions.domain.state import ChunkSet, StateHeader, Tally
 from functions.domain.verdict import CheckLevel
 
-MONTH = timedelta(days=30)
 HOURS = 730
 """In a month, as AWS counts them."""
 GB = 1 << 30
@@ -187,11 +187,8 @@ class Usage(Part):
 
 
 def times_a_month(schedule: str | None) -> float:
-    """How often a schedule comes; a cron expression counts as daily."""
-    if schedule is None:
-        return 0.0
-    every = rate_of(schedule)
-    return MONTH / every if every else 30.0
+    """How often a schedule comes, on average."""
+    return read_schedule(schedule).times_a_month if schedule else 0.0
 
 
 def usage_of(

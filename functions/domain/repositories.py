@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from functions.domain.names import RESERVED, Names
+from functions.domain.schedules import read_schedule
 from functions.domain.values import RepositoryName
 
 MOST_REPOSITORIES = 30
@@ -116,22 +117,15 @@ def _email(value: str) -> str:
 
 
 def _schedule(value: str) -> str:
-    if not re.fullmatch(r"rate\(\d+ (minutes?|hours?|days?)\)|cron\([^()]{9,100}\)", value):
-        raise ValueError('"rate(1 day)" or "cron(0 3 * * ? *)", as EventBridge Scheduler writes them')
+    read_schedule(value)
     return value
 
 
-def rate_of(schedule: str) -> timedelta | None:
-    """How often a rate comes; None for a cron expression."""
-    match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
-    return timedelta(**{f"{match[2]}s": int(match[1])}) if match else None
-
-
-def _often(schedule: str) -> str:
+def _often(expression: str) -> str:
     # An alarm tells that the watch did not run, and has to know by when it should have.
-    if (every := rate_of(schedule)) is None or every > timedelta(hours=12):
-        raise ValueError('"rate(1 hour)" or another rate of at most 12 hours')
-    return schedule
+    if read_schedule(expression).longest_pause > timedelta(hours=12):
+        raise ValueError('"rate(1 hour)" or another schedule that comes at least every 12 hours')
+    return expression
 
 
 def _arn_of(service: str, resource: str) -> AfterValidator:
@@ -276,7 +270,7 @@ class Repository(BaseModel):
     def _locks_are_renewed_in_time(self) -> Self:
         # What ends soon has half of lock_days left: a run that comes later finds it ended.
         longest = timedelta(days=self.lock_days) / 2
-        if self.lock_schedule is not None and (every := rate_of(self.lock_schedule)) is not None and every >= longest:
+        if self.lock_schedule is not None and read_schedule(self.lock_schedule).longest_pause >= longest:
             raise ValueError(
                 f"lock_schedule is {self.lock_schedule}; it must come more often than every {_spell(longest)}, half "
                 "of lock_days"
@@ -285,8 +279,7 @@ class Repository(BaseModel):
 
     @model_validator(mode="after")
     def _drills_come_in_time(self) -> Self:
-        every = rate_of(self.drill_schedule) if self.drill_schedule is not None else None
-        if every is not None and every >= self.max_drill_age:
+        if self.drill_schedule is not None and read_schedule(self.drill_schedule).longest_pause >= self.max_drill_age:
             raise ValueError(
                 f"drill_schedule is {self.drill_schedule}; it must come more often than every "
                 f"{_spell(self.max_drill_age)}, which is max_drill_age"
@@ -328,9 +321,10 @@ class Repository(BaseModel):
 
     @property
     def lock_interval(self) -> timedelta:
-        """How far apart two runs of lock upkeep are, or may be where `lock_schedule` is no rate."""
-        every = rate_of(self.lock_schedule) if self.lock_schedule is not None else None
-        return every or timedelta(days=self.lock_days) / 2
+        """How far apart two runs of lock upkeep are at most, or may be where it has no schedule."""
+        if self.lock_schedule is None:
+            return timedelta(days=self.lock_days) / 2
+        return read_schedule(self.lock_schedule).longest_pause
 
     @property
     def key_prefix(self) -> str:
@@ -420,11 +414,8 @@ class Configuration(BaseModel):
 
     @property
     def watch_interval(self) -> timedelta:
-        """How far apart two runs of the watch are."""
-        every = rate_of(self.watch_schedule)
-        if every is None:
-            raise ValueError("watch_schedule is no rate")
-        return every
+        """How far apart two runs of the watch are at most."""
+        return read_schedule(self.watch_schedule).longest_pause
 
     def find(self, name: str) -> Repository | None:
         return next((each for each in self.repositories if each.name == name), None)

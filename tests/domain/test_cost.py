@@ -176,7 +176,7 @@ def test_another_size_of_packs_never_makes_more_of_them_and_loses_no_byte(
 
 
 @pytest.mark.parametrize(
-    ("schedule", "times"), [(None, 0), ("rate(1 day)", 30), ("rate(6 hours)", 120), ("cron(0 3 * * ? *)", 30)]
+    ("schedule", "times"), [(None, 0), ("rate(1 day)", 30), ("rate(6 hours)", 120), ("cron(0 3 ? * SUN *)", 30 / 7)]
 )
 def test_a_schedule_comes_so_often_in_a_month(schedule: str | None, times: float) -> None:
     assert times_a_month(schedule) == pytest.approx(times)

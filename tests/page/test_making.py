@@ -1,7 +1,7 @@
 """What the page tells follows from what is known, and what is not known is told as unknown."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -82,7 +82,10 @@ def test_the_next_prune_comes_so_long_after_the_last_one_that_was_no_dry_run() -
     later = page_of(what, NOW + 5 * DAY, 400).prune
     assert later.at == what.plans[1].drawn_at + 14 * DAY, "one was refused, and left no plan"
     cron = replace(what, repository=Repository(name="alpha", bucket="b12", prune_schedule="cron(0 3 * * ? *)"))
-    assert (made(cron).prune.at, made(cron).prune.schedule) == (None, "cron(0 3 * * ? *)")
+    assert made(cron).prune.at == datetime(2026, 11, 23, 3, tzinfo=UTC), "whenever the last one was"
+    assert made(cron).prune.schedule == "cron(0 3 * * ? *)"
+    first = replace(what, plans=())
+    assert (made(first).prune.at, made(first).prune.schedule) == (None, "rate(7 days)"), "nobody can say"
     never = replace(what, repository=Repository(name="alpha", bucket="b12", prune_schedule=None))
     assert (made(never).prune.at, made(never).prune.schedule) == (None, None)
 

@@ -121,7 +121,7 @@ class NextPrune(Part):
     schedule: str | None
     """None: only when asked for."""
     at: Instant | None
-    """About. None: not known, as with a cron expression, or before the first."""
+    """About. None: not known before the first of a rate, and there is none without a schedule or after its last."""
     frees: int | None
     """Bytes, about; None: unknown."""
     basis: Literal["plan", "waited", "unknown"]

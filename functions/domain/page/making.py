@@ -32,10 +32,10 @@ from functions.domain.page.gather import Known
 from functions.domain.page.survey import EDGES
 from functions.domain.prune.approval import ShelvedPlan, status_of
 from functions.domain.prune.rules import Reason, Waits
-from functions.domain.repositories import rate_of
 from functions.domain.restic import FileType
 from functions.domain.restore.drill import DrillReport, overdue
 from functions.domain.retention import Fate, JudgedState, decide_fates
+from functions.domain.schedules import next_run
 from functions.domain.state import StateHeader
 from functions.domain.timeline import Said, Timeline, tell
 from functions.domain.values import StateId
@@ -188,10 +188,9 @@ def _kept(known: Known, headers: Sequence[StateHeader], fates: Sequence[Fate]) -
 def _next_prune(known: Known, fates: Sequence[Fate], now: datetime) -> NextPrune:
     schedule = known.repository.prune_schedule
     newest = known.plans[0] if known.plans else None
-    every = rate_of(schedule) if schedule else None
-    # A rate comes at so much after the last, whatever became of that.
-    scheduled = [plan.drawn_at for plan in known.plans if not plan.dry_run]
-    at = _following(scheduled[0], every, now) if every and scheduled else None
+    # A prune that was refused left no plan, and a rate goes on.
+    last = next((plan.drawn_at for plan in known.plans if not plan.dry_run), None)
+    at = next_run(schedule, now, last) if schedule else None
     planned = _planned(known, newest, now) if newest else None
     frees, basis = _frees(planned, at or now)
     return NextPrune(
@@ -202,11 +201,6 @@ def _next_prune(known: Known, fates: Sequence[Fate], now: datetime) -> NextPrune
         due=sum(not fate.kept for fate in fates),
         newest=planned,
     )
-
-
-def _following(last: datetime, every: timedelta, now: datetime) -> datetime:
-    """The first time after `now` at a rate: a prune that was refused left no plan, and the rate goes on."""
-    return last + every * max(1, -((last - now) // every))
 
 
 def _planned(known: Known, plan: ShelvedPlan, now: datetime) -> PlannedPrune:

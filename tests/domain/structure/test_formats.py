@@ -34,6 +34,8 @@ from tests.domain.structure.repositories import cheap_key_file, seal
 KEY = Key(bytes(range(32)), bytes(range(16)), bytes(range(16, 32)))
 POLYNOMIAL = 0x27978FFD204A81
 NAME = hashlib.sha256(b"blob").hexdigest()
+LONGEST = 20_000
+"""Milliseconds that 300 bytes may take: a parser that runs away is found, a machine that waits a second is not."""
 
 
 def _encoded(document: Any) -> bytes:
@@ -111,14 +113,14 @@ def test_a_parser_reads_what_restic_writes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(deadline=1000)
+@settings(deadline=LONGEST)
 @given(content=st.binary(max_size=300))
 def test_a_parser_takes_any_bytes(name: str, content: bytes) -> None:
     _value_or_unreadable(PARSERS[name][0], content)
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(deadline=1000)
+@settings(deadline=LONGEST)
 @given(data=st.data())
 def test_a_parser_takes_what_was_valid_before_some_of_it_changed(name: str, data: st.DataObject) -> None:
     parse, valid = PARSERS[name]
@@ -135,7 +137,7 @@ _json = st.recursive(
 
 
 @pytest.mark.parametrize("name", ["config", "key file", "master key", "snapshot", "index", "tree"])
-@settings(deadline=1000)
+@settings(deadline=LONGEST)
 @given(data=st.data())
 def test_a_parser_takes_any_json_in_the_place_of_any_other(name: str, data: st.DataObject) -> None:
     parse, valid = PARSERS[name]
@@ -190,7 +192,7 @@ def _outcome(parse: Callable[[bytes], Any], content: bytes) -> Any:
         return Unreadable
 
 
-@settings(deadline=1000)
+@settings(deadline=LONGEST)
 @given(data=st.data())
 def test_the_fast_parser_of_trees_says_what_the_careful_one_says(data: st.DataObject) -> None:
     """A space in front keeps the fast one away."""
