@@ -31,7 +31,7 @@ from cli.drilling import Drill, Drills
 from cli.holding import Holding
 from cli.ledger import VerifiedLedger
 from cli.locks import Locks
-from cli.plans import PlanDetails, Plans
+from cli.plans import PlanDetails, Plans, PlanWithEntries
 from cli.pruning import Prune, Prunes
 from cli.quarantine import QuarantineStanding
 from cli.recording import Recording
@@ -76,7 +76,7 @@ DOCUMENTS: Mapping[str, Sequence[type[BaseModel]]] = {
     "hold": (Holding,),
     "ledger verify": (VerifiedLedger,),
     "locks": (Locks,),
-    "plan": (PlanDetails,),
+    "plan": (PlanDetails, PlanWithEntries),
     "plans": (Plans,),
     "prune": (Prune,),
     "prunes": (Prunes,),

@@ -9,7 +9,9 @@ Security rules:
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import asdict
 from datetime import datetime
+from typing import Self
 
 from cli.deployment import Deployment
 from cli.exits import Damaged, Refused
@@ -18,10 +20,10 @@ from functions.domain.documents import Instant, Part
 from functions.domain.prune.approval import Approval, Need, ShelvedPlan, Status, status_of
 from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.plan import PlanMismatch, PrunePlan, Total, Waiting, read_batch, read_plan
-from functions.domain.prune.rules import PruneRules
+from functions.domain.prune.rules import PruneRules, Reason
 from functions.domain.repositories import Retention
 from functions.domain.state import Tally
-from functions.domain.values import Digest, RepositoryName, StateId, VersionId
+from functions.domain.values import Digest, ObjectKey, RepositoryName, StateId, VersionId
 from functions.domain.verdict import Outcome
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
@@ -93,6 +95,30 @@ class PlanDetails(Plan):
     retention: Retention
     batches: int
     file: PlanFile
+
+
+class PlanEntry(Part):
+    """One version or delete marker that goes."""
+
+    key: ObjectKey
+    version_id: VersionId
+    size: int | None
+    """Bytes; None: a delete marker."""
+    last_modified: Instant
+    reason: Reason
+    since: Instant
+    """Since when it is noncurrent; of a current marker, its own date."""
+
+    @classmethod
+    def of(cls, entry: PlannedEntry) -> Self:
+        return cls.model_validate(asdict(entry))
+
+
+class PlanWithEntries(PlanDetails):
+    """A plan in full, with all that it deletes."""
+
+    entries: tuple[PlanEntry, ...]
+    """Versions, then markers, each in key order."""
 
 
 class Plans(Part):

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cli.deciding import Decided
-from cli.plans import Plan, PlanDetails, Plans
+from cli.plans import Plan, PlanDetails, PlanEntry, Plans
 from cli.views import findings
 from cli.views.screen import Screen, printable, row, size, table, when
 from functions.domain.prune.approval import Decision
@@ -15,7 +15,6 @@ from functions.domain.prune.entries import PlannedEntry
 from functions.domain.prune.plan import Waiting
 from functions.domain.prune.results import Stays
 from functions.domain.prune.rules import Reason, Waits
-from functions.domain.values import zulu
 
 SHOWN_STATES = 20
 REASONS: dict[Reason, str] = {
@@ -115,7 +114,7 @@ def stream_json(plan: PlanDetails, batches: Iterable[Sequence[PlannedEntry]], sc
     for batch in batches:
         if before:
             screen.raw(f"{before},")
-        before = ",\n".join("    " + json.dumps(_document(entry)) for entry in batch)
+        before = ",\n".join("    " + json.dumps(PlanEntry.of(entry).model_dump(mode="json")) for entry in batch)
     screen.raw(f"{before}\n  ]\n}}" if before else "  ]\n}")
 
 
@@ -202,14 +201,3 @@ def _until(wait: Waiting | Stays) -> str:
 def _line(entry: PlannedEntry) -> str:
     what = "marker" if entry.size is None else f"{entry.size} B"
     return printable(f"{entry.key}  {entry.version_id}  {what}  {entry.reason} since {when(entry.since)}")
-
-
-def _document(entry: PlannedEntry) -> dict[str, str | int | None]:
-    return {
-        "key": entry.key,
-        "version_id": entry.version_id,
-        "size": entry.size,
-        "last_modified": zulu(entry.last_modified),
-        "reason": entry.reason,
-        "since": zulu(entry.since),
-    }

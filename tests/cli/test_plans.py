@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cli.plans import PlanWithEntries
 from functions.domain.prune.approval import ShelvedPlan, status_of
 from functions.domain.prune.plan import batch_file, plan_file
 from functions.domain.state import Tally
@@ -212,6 +213,7 @@ class TestItsEntries:
             (KEY, "v20", 100, "hidden"), (KEY, "v30", 100, "replaced"), (KEY, "m12", None, "spent-marker"),
         ]  # fmt: skip
         assert found["versions"] == 2
+        assert PlanWithEntries.model_validate(found).model_dump(mode="json") == found, "as its schema says"
 
     def test_of_a_plan_that_deletes_nothing_are_none(self, deployed: Deployed, shelf: Shelf) -> None:
         assert document(deployed.rwm("plan", shelf.draw(nothing=True).plan, "--entries", "--json"))["entries"] == []
