@@ -1,13 +1,15 @@
-"""Tab: bash is asked for real; a shell is told names and words, and never an error."""
+"""Tab: bash, zsh and fish are asked for real; a shell is told names and words, and never an error."""
 
 import json
 import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -180,17 +182,66 @@ def test_who_presses_tab_does_not_wait_for_an_aws_that_does_not_answer(
         assert time.monotonic() - begun < PATIENCE + 8
 
 
-def test_zsh_and_fish_are_told_the_same(shell: dict[str, str]) -> None:
-    zsh = asked(shell, _RWM_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="rwm state alpha la")
-    assert '"latest"' in zsh
-    assert '"last-good"' in zsh
-    fish = asked(
-        shell,
-        _RWM_COMPLETE="complete_fish",
-        _TYPER_COMPLETE_FISH_ACTION="get-args",
-        _TYPER_COMPLETE_ARGS="rwm state alpha la",
+WORDS = pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("rwm quar", ["quarantine"]),
+        ("rwm dead-letters --re", ["--replay"]),
+        ("rwm state alpha la", ["last-good", "latest"]),
+        ("rwm restore alpha latest --thaw B", ["Bulk"]),
+    ],
+)
+
+
+@WORDS
+def test_fish_completes_them_too(shell: dict[str, str], line: str, offered: Sequence[str]) -> None:
+    fish = shutil.which("fish")
+    if fish is None:
+        pytest.skip("no fish here: tests/install-programs")
+    told = subprocess.run(
+        [fish, "--no-config", "-c", f"env _RWM_COMPLETE=source_fish rwm | source; complete -C '{line}'"],
+        env=shell,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    assert fish.split() == ["latest", "last-good"]
+    assert told.stderr == ""
+    assert [each.split("\t")[0] for each in told.stdout.splitlines()] == offered
+
+
+@WORDS
+def test_zsh_completes_them_too(shell: dict[str, str], line: str, offered: Sequence[str]) -> None:
+    """It completes on a terminal only."""
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("no zsh here: tests/install-programs")
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [zsh, "-f", "-i"], env={**shell, "TERM": "dumb"}, stdin=its, stdout=its, stderr=its, start_new_session=True
+    ) as running:
+        os.close(its)
+        try:
+            os.write(
+                ours,
+                b"PROMPT='' LISTMAX=1000; autoload -Uz compinit; compinit -D -u; "
+                b"source <(env _RWM_COMPLETE=source_zsh rwm); print rea''dy\n",
+            )
+            _until(ours, lambda said: b"ready" in said)
+            os.write(ours, line.encode() + b"\t")
+            _until(ours, lambda said: all(each.encode() in said for each in offered))
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+def _until(terminal: int, done: Callable[[bytes], bool]) -> None:
+    """Reads from a terminal until what it said is what was waited for."""
+    said, deadline = b"", time.monotonic() + 60
+    while not done(said):
+        assert time.monotonic() < deadline, said
+        if select.select([terminal], [], [], 0.2)[0]:
+            said += os.read(terminal, 1 << 16)
 
 
 @pytest.mark.parametrize(

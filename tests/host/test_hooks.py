@@ -1,7 +1,7 @@
 """The hooks for cron, systemd and restic's wrappers: each command line, run by a POSIX shell as the tool would run it.
 
-systemd, resticprofile, autorestic and backrest themselves are not run here: what they give a command is put into its
-environment, as their documentation says.
+resticprofile, autorestic and backrest themselves are not run here: what they give a command is put into its
+environment, as their documentation says. test_hooks_in_their_tools.py has the real cron and systemd.
 """
 
 import configparser
