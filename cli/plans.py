@@ -9,7 +9,6 @@ Security rules:
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Self
 
@@ -111,7 +110,7 @@ class PlanEntry(Part):
 
     @classmethod
     def of(cls, entry: PlannedEntry) -> Self:
-        return cls.model_validate(asdict(entry))
+        return cls.model_validate(entry, from_attributes=True)
 
 
 class PlanWithEntries(PlanDetails):

@@ -22,6 +22,7 @@ _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _WEEKDAY_NAMES = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _WEEKDAYS = {name: number for number, name in enumerate(_WEEKDAY_NAMES, 1)}
 _SATURDAY = _WEEKDAYS["SAT"]
+_NO_NAMES: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ class Cron:
             return timedelta.max
         # To the end: a schedule whose years are over does not come any more.
         far = [later - earlier for earlier, later in pairwise([*days, date(_TWO_CYCLES.stop, 1, 1)])]
-        first, last = (timedelta(hours=each.hour, minutes=each.minute) for each in (self.times[0], self.times[-1]))
-        within = (_minutes(later) - _minutes(earlier) for earlier, later in pairwise(self.times))
-        return max(max(far) - last + first, timedelta(minutes=max(within, default=0)))
+        times = [_since_midnight(each) for each in self.times]
+        within_a_day = (later - earlier for earlier, later in pairwise(times))
+        return max([max(far) - times[-1] + times[0], *within_a_day])
 
     @property
     def times_a_month(self) -> float:
@@ -161,7 +162,7 @@ def _on_days_of_week(word: str) -> Callable[[date], bool]:
     return lambda day: _weekday(day) in numbers
 
 
-def _numbers(field: str, word: str, possible: range, names: Mapping[str, int] | None = None) -> frozenset[int]:
+def _numbers(field: str, word: str, possible: range, names: Mapping[str, int] = _NO_NAMES) -> frozenset[int]:
     """What a field names: `*`, `5`, `MON-FRI`, `0/15`, `1-10/3`, and lists of these."""
     found: set[int] = set()
     for piece in word.split(","):
@@ -169,9 +170,9 @@ def _numbers(field: str, word: str, possible: range, names: Mapping[str, int] | 
         if match is None:
             raise ValueError(f"{piece!r} is no {field} of a cron expression that RWM knows")
         everything, first, last, step = match.groups()
-        start = possible.start if everything else _number(field, first, possible, names or {})
+        start = possible.start if everything else _number(field, first, possible, names)
         to_the_end = possible[-1] if everything or step else start
-        end = _number(field, last, possible, names or {}) if last else to_the_end
+        end = _number(field, last, possible, names) if last else to_the_end
         if end < start:
             raise ValueError(f"{piece!r} goes backwards: write a {field} that does as two, with a comma")
         if step and int(step) == 0:
@@ -207,5 +208,5 @@ def _nearest_weekday(day: date, wanted: int) -> int:
             return wanted
 
 
-def _minutes(at: time) -> int:
-    return at.hour * 60 + at.minute
+def _since_midnight(at: time) -> timedelta:
+    return timedelta(hours=at.hour, minutes=at.minute)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from functions.domain.names import Names
-from local.embedded import ACCOUNT, REGION, EmbeddedAws
+from local.embedded import EmbeddedAws
+from local.subscribing import subscribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +27,7 @@ class Inbox:
     @classmethod
     def open(cls, aws: EmbeddedAws, names: Names) -> Self:
         """Subscribe to the alerts of a deployment."""
-        sqs = aws.client("sqs")
-        url = str(sqs.create_queue(QueueName="inbox-of-the-operator")["QueueUrl"])
-        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{names.alerts}"
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-        return cls(sqs, url)
+        return cls(aws.client("sqs"), subscribe(aws.client, names, "inbox-of-the-operator"))
 
     def take(self) -> list[Letter]:
         """What has come since the last time; waits two seconds for the first."""

@@ -86,21 +86,25 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def tab(environment: dict[str, str], *words: str) -> list[str]:
-    """What bash offers for the last of `words`."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash here")
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"no {name} here: tests/install-programs")
+    return found
+
+
+def told_by(name: str, environment: dict[str, str], *arguments: str) -> str:
+    """What a shell prints, which has nothing to complain of."""
     told = subprocess.run(
-        [bash, "--norc", "-c", TAB, "bash", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+        [program(name), *arguments], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
     assert told.stderr == ""
-    return told.stdout.split()
+    return told.stdout
+
+
+def tab(environment: dict[str, str], *words: str) -> list[str]:
+    """What bash offers for the last of `words`."""
+    return told_by("bash", environment, "--norc", "-c", TAB, "bash", *words).split()
 
 
 def asked(environment: dict[str, str], **variables: str) -> str:
@@ -195,27 +199,15 @@ WORDS = pytest.mark.parametrize(
 
 @WORDS
 def test_fish_completes_them_too(shell: dict[str, str], line: str, offered: Sequence[str]) -> None:
-    fish = shutil.which("fish")
-    if fish is None:
-        pytest.skip("no fish here: tests/install-programs")
-    told = subprocess.run(
-        [fish, "--no-config", "-c", f"env _RWM_COMPLETE=source_fish rwm | source; complete -C '{line}'"],
-        env=shell,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert told.stderr == ""
-    assert [each.split("\t")[0] for each in told.stdout.splitlines()] == offered
+    script = f"env _RWM_COMPLETE=source_fish rwm | source; complete -C '{line}'"
+    told = told_by("fish", shell, "--no-config", "-c", script)
+    assert [each.split("\t")[0] for each in told.splitlines()] == offered
 
 
 @WORDS
 def test_zsh_completes_them_too(shell: dict[str, str], line: str, offered: Sequence[str]) -> None:
     """It completes on a terminal only."""
-    zsh = shutil.which("zsh")
-    if zsh is None:
-        pytest.skip("no zsh here: tests/install-programs")
+    zsh = program("zsh")
     ours, its = pty.openpty()
     with subprocess.Popen(
         [zsh, "-f", "-i"], env={**shell, "TERM": "dumb"}, stdin=its, stdout=its, stderr=its, start_new_session=True
@@ -253,16 +245,6 @@ def test_each_shell_has_its_script(shell: dict[str, str], name: str, begins: str
 
 
 def test_bash_is_told_by_show_completion_what_it_needs(shell: dict[str, str]) -> None:
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash here")
     # The shell is the parent; `; true` keeps bash from taking its place.
-    shown = subprocess.run(
-        [bash, "--norc", "-c", "rwm --show-completion; true"],
-        env=shell,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "complete -o default -F _rwm_completion rwm" in shown.stdout
+    shown = told_by("bash", shell, "--norc", "-c", "rwm --show-completion; true")
+    assert "complete -o default -F _rwm_completion rwm" in shown

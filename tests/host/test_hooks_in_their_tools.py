@@ -16,9 +16,7 @@ from pathlib import Path
 import pytest
 
 from functions.domain.events import BackupDone
-from tests.host.test_hooks import ENDS, HOOKS, INCOMPLETE, Machine, machine
-
-__all__ = ["machine"]
+from tests.host.machine import ENDS, HOOKS, INCOMPLETE, Machine
 
 SYSTEMD = Path("/lib/systemd/systemd")
 

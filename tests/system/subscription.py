@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from functions.domain.notices import EVERY_REPOSITORY
-from local.embedded import ACCOUNT, REGION
+from local.subscribing import subscribe
 from tests.system.system import System
 
 
@@ -15,19 +15,7 @@ class Subscription:
         """`reader`: who reads it, each with a queue of its own."""
         self._sqs = system.client("sqs")
         queue = f"{reader}-{'all' if name == EVERY_REPOSITORY else name}"
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
-        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{system.names.alerts}"
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._url = self._sqs.create_queue(QueueName=queue, Attributes={"Policy": policy})["QueueUrl"]
-        wanted = {"FilterPolicy": json.dumps({"repository": [name]})}
-        system.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=wanted)
+        self._url = subscribe(system.client, system.names, queue, only=name)
 
     def arrived(self) -> list[dict[str, Any]]:
         """SNS's documents that came since the last time."""
